@@ -1,0 +1,272 @@
+//! What watchers hear of a run: one [`Event`] type, the same for every kind of backend.
+//! Refuses vendor words and control flow; hearing an event changes nothing.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{
+    error::Error,
+    id::{AgentPath, CallId, SessionId, TurnId},
+    message::Outcome,
+    usage::{Cost, Usage},
+};
+
+/// The number of the published event format, in `run_start`.
+pub const FORMAT: u32 = 1;
+
+/// One thing that happened, where, and in which order.
+///
+/// Serialises to one flat JSON object with a snake_case `type`; readers may ignore types that they
+/// do not know.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// Grows by one with each event of a session that a watcher is given.
+    pub seq: u64,
+    /// Which agent.
+    pub agent: AgentPath,
+    /// The agent above it; absent for the root.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<AgentPath>,
+    /// Which turn of that agent.
+    pub turn: TurnId,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum EventKind {
+    /// First line of a run's published log.
+    RunStart {
+        /// The format of all that follows.
+        format: u32,
+        /// Which session.
+        session: SessionId,
+        /// Which model, as `vendor/name`.
+        model: String,
+        /// The version of this crate.
+        version: String,
+    },
+    /// A turn begins.
+    TurnStart {
+        /// What was asked.
+        text: String,
+    },
+    /// A note from the mailbox was put into the conversation.
+    Note {
+        /// Who sent it.
+        from: String,
+        /// What it says.
+        text: String,
+    },
+    /// The model's words, as they come.
+    TextDelta {
+        /// Which part of the growing message.
+        part: u32,
+        /// The next piece.
+        text: String,
+    },
+    /// The model's reasoning, as it comes.
+    ThinkingDelta {
+        /// Which part of the growing message.
+        part: u32,
+        /// The next piece.
+        text: String,
+    },
+    /// A tool call, as it comes. The arguments are a preview until `tool_start`.
+    CallDelta {
+        /// Which part of the growing message.
+        part: u32,
+        /// The tool's name, in the first piece.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        name: Option<String>,
+        /// The next piece of the arguments.
+        arguments: String,
+    },
+    /// The model's message is complete and in the transcript.
+    MessageEnd {
+        /// Which model answered, by its own word.
+        model: String,
+        /// The vendor's own stop word.
+        stop: String,
+        /// What the call used.
+        usage: Usage,
+        /// What it cost.
+        cost: Cost,
+    },
+    /// A tool begins.
+    ToolStart {
+        /// Which call.
+        call: CallId,
+        /// Which tool.
+        name: String,
+        /// The arguments it was given.
+        input: Value,
+    },
+    /// A running tool says something.
+    ToolUpdate {
+        /// Which call.
+        call: CallId,
+        /// What it says.
+        text: String,
+    },
+    /// A tool ended, in the order they land. The transcript has the results in call order.
+    ToolEnd {
+        /// Which call.
+        call: CallId,
+        /// Which tool.
+        name: String,
+        /// How it ended.
+        outcome: Outcome,
+        /// What the model will read, as text.
+        text: String,
+        /// How long it ran.
+        millis: u64,
+    },
+    /// A person is asked; `SessionHandle::answer` with this id answers.
+    Approval {
+        /// Answer with this.
+        id: String,
+        /// Which call.
+        call: CallId,
+        /// Which tool.
+        name: String,
+        /// The arguments it would be given.
+        input: Value,
+        /// Why it asks.
+        reason: String,
+    },
+    /// A model call failed and is tried again.
+    Retrying {
+        /// Which try this was, from 1.
+        attempt: u32,
+        /// How long it waits first.
+        wait_millis: u64,
+        /// What went wrong.
+        error: String,
+    },
+    /// A stream broke: drop what was shown of this message, it begins again.
+    Restarted {
+        /// The words that are dropped; the log keeps them here.
+        dropped: String,
+        /// The model that goes on, as `vendor/name`.
+        model: String,
+        /// What went wrong.
+        error: String,
+    },
+    /// Older history was shortened.
+    Compacted {
+        /// How.
+        how: Compaction,
+        /// Tokens before, as counted.
+        before: u64,
+        /// Tokens after, as counted.
+        after: u64,
+    },
+    /// The part of the request that vendors cache changed between two calls.
+    PrefixChanged {
+        /// Which segment changed first: `tools` or `system`.
+        segment: String,
+        /// How many cached tokens are at stake.
+        tokens: u64,
+    },
+    /// Events were dropped because nobody read them between turns. Never lifecycle events.
+    Lagged {
+        /// How many deltas were dropped.
+        dropped: u64,
+    },
+    /// Something a vendor sent was not understood and skipped.
+    Skipped {
+        /// The vendor's word for it.
+        what: String,
+        /// How often in this message.
+        count: u64,
+    },
+    /// The turn is over. Exactly one for each `turn_start`, last.
+    TurnEnd {
+        /// Why.
+        stop: StopReason,
+        /// The model's final words.
+        text: String,
+        /// What the turn used, children included.
+        usage: Usage,
+        /// What the turn cost, children included.
+        cost: Cost,
+    },
+}
+
+impl EventKind {
+    /// Whether this is a piece of a growing message, which a later event repeats whole.
+    pub fn is_delta(&self) -> bool {
+        matches!(
+            self,
+            Self::TextDelta { .. } | Self::ThinkingDelta { .. } | Self::CallDelta { .. }
+        )
+    }
+}
+
+/// How history was shortened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Compaction {
+    /// Old tool output was cleared.
+    Trimmed,
+    /// The model wrote a summary that replaces what it summarises.
+    Summarised,
+}
+
+/// Why a turn ended.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "why", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum StopReason {
+    /// The model had nothing more to do.
+    Finished,
+    /// The model ran into its own output limit, and what it wrote is cut off there.
+    Truncated,
+    /// Somebody cancelled the turn or dropped its stream.
+    Cancelled,
+    /// A limit of the budget was reached.
+    BudgetSpent {
+        /// Which: `turns`, `tokens`, `money`, `time`, …
+        limit: String,
+    },
+    /// The history no longer fits the model, even compacted.
+    ContextFull,
+    /// The model, a vendor's filter or a hook refused.
+    Refused {
+        /// Who says so and why.
+        reason: String,
+    },
+    /// Something broke.
+    Failed {
+        /// What.
+        message: String,
+        /// What to do about it, where we know.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
+        /// The error itself, for code that watches in the same process.
+        #[serde(skip)]
+        error: Option<Error>,
+    },
+}
+
+impl StopReason {
+    /// The failure as an event carries it.
+    pub fn failed(error: Error) -> Self {
+        Self::Failed {
+            message: error.to_string(),
+            hint: error.hint().map(str::to_owned),
+            error: Some(error),
+        }
+    }
+
+    /// Whether the turn did what was asked.
+    pub fn is_finished(&self) -> bool {
+        *self == Self::Finished
+    }
+}

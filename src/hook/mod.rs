@@ -1,0 +1,118 @@
+//! The contract of a hook: it may change or refuse one thing at one point of the turn.
+//! Refuses to perform work of its own, and to be skipped: every path goes through [`Hooks`].
+
+mod chain;
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+pub use self::chain::{Hooks, Point};
+use crate::{
+    id::{AgentPath, TurnId},
+    message::{Message, ToolCall, ToolResult},
+    provider::Options,
+};
+
+/// What a hook decides.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verdict<T> {
+    /// Go on as it is.
+    Keep,
+    /// Go on with this instead.
+    Change(T),
+    /// Do not go on, for this reason.
+    Refuse(String),
+}
+
+/// Where a hook is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HookContext {
+    /// Which agent.
+    pub agent: AgentPath,
+    /// Which turn of it.
+    pub turn: TurnId,
+}
+
+/// The part of a request that a hook may change. The conversation itself is not a hook's to edit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Preamble {
+    /// The system prompt.
+    pub system: String,
+    /// How the model should answer.
+    pub options: Options,
+}
+
+/// Sees each step of a turn before or after it is taken, and may change or refuse it.
+///
+/// Hooks are called one after another in the order they were added; each sees what the ones before
+/// made of it, and the first refusal ends the chain. A hook's [`deadline`](Hook::deadline) covers
+/// each call. What happens when a hook panics or runs past its deadline stands at each method:
+/// *closed* means the step is refused, *open* means it goes on.
+///
+/// To watch without changing anything, implement `Tracer` instead: a hook that only logs costs
+/// every turn its time.
+#[async_trait]
+#[expect(unused_variables, reason = "the provided methods keep everything")]
+pub trait Hook: Send + Sync + 'static {
+    /// A name for messages and logs.
+    fn name(&self) -> &str {
+        "hook"
+    }
+
+    /// How long each call may take.
+    fn deadline(&self) -> Duration {
+        Duration::from_secs(60)
+    }
+
+    /// A message was submitted and is not in the transcript yet. Refusal ends the turn. Fails closed.
+    async fn on_submit(&self, at: &HookContext, message: &Message) -> Verdict<Message> {
+        Verdict::Keep
+    }
+
+    /// A request is about to be sent. Refusal ends the turn. Fails closed.
+    async fn before_request(&self, at: &HookContext, preamble: &Preamble) -> Verdict<Preamble> {
+        Verdict::Keep
+    }
+
+    /// The model's message is complete and in the transcript, its tools have not run. A refusal
+    /// keeps them from running and ends the turn. Nothing can be changed. Fails closed.
+    async fn after_response(&self, at: &HookContext, message: &Message) -> Verdict<()> {
+        Verdict::Keep
+    }
+
+    /// A tool is about to run, after its arguments were checked and before permission is asked.
+    /// Changed arguments are checked again. Refusal becomes a denied result. Fails closed.
+    async fn before_tool(
+        &self,
+        at: &HookContext,
+        call: &ToolCall,
+        input: &Value,
+    ) -> Verdict<Value> {
+        Verdict::Keep
+    }
+
+    /// A tool has ended and its result is not in the transcript yet. Refusal replaces the content
+    /// by the reason, as a failure. Fails open.
+    async fn after_tool(
+        &self,
+        at: &HookContext,
+        call: &ToolCall,
+        result: &ToolResult,
+    ) -> Verdict<ToolResult> {
+        Verdict::Keep
+    }
+
+    /// The turn is about to end. A change pushes it on with one more message, at most as often as
+    /// the agent allows. Refusal is the same as keep. Fails open.
+    async fn on_stop(&self, at: &HookContext, text: &str) -> Verdict<Message> {
+        Verdict::Keep
+    }
+
+    /// History is about to be summarised. A change adds instructions for the summary, a refusal
+    /// prevents it this time. Fails open.
+    async fn before_compact(&self, at: &HookContext, tokens: u64) -> Verdict<String> {
+        Verdict::Keep
+    }
+}

@@ -1,0 +1,96 @@
+//! A value and the bytes it was encoded to, so that nothing is encoded twice.
+//! Refuses to know who encodes or into what; a dialect is only a name here.
+
+use std::sync::OnceLock;
+
+use bytes::Bytes;
+
+/// The name of a way to write messages as bytes: a vendor, and what changes its spelling.
+pub type Dialect = &'static str;
+
+/// A value and the bytes it was encoded to, remembered for two dialects (a model and its fallback).
+#[derive(Debug, Default)]
+pub struct Kept<T> {
+    value: T,
+    slots: [OnceLock<(Dialect, Bytes)>; 2],
+}
+
+impl<T> Kept<T> {
+    /// Nothing encoded yet.
+    pub fn new(value: T) -> Self {
+        Self {
+            value,
+            slots: Default::default(),
+        }
+    }
+
+    /// The value.
+    pub fn get(&self) -> &T {
+        &self.value
+    }
+
+    /// Gives the value back.
+    pub fn into_inner(self) -> T {
+        self.value
+    }
+
+    /// The bytes in this dialect: made by `encode` the first time, remembered afterwards.
+    ///
+    /// A third dialect is encoded each time and not remembered.
+    pub fn encoded(&self, dialect: Dialect, encode: impl FnOnce(&T) -> Vec<u8>) -> Bytes {
+        let mut encode = Some(encode);
+        for slot in &self.slots {
+            let (owner, bytes) = slot.get_or_init(|| {
+                let encode = encode.take().expect("a slot is filled once");
+                (dialect, encode(&self.value).into())
+            });
+            if *owner == dialect {
+                return bytes.clone();
+            }
+        }
+        match encode {
+            Some(encode) => encode(&self.value).into(),
+            None => unreachable!("a slot filled here has this dialect"),
+        }
+    }
+}
+
+impl<T: Clone> Clone for Kept<T> {
+    fn clone(&self) -> Self {
+        Self {
+            value: self.value.clone(),
+            slots: self.slots.clone(),
+        }
+    }
+}
+
+impl<T> From<T> for Kept<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_dialects_are_remembered_and_a_third_is_right() {
+        let kept = Kept::new(7);
+        let count = std::cell::Cell::new(0);
+        let encode = |dialect: Dialect| {
+            kept.encoded(dialect, |n| {
+                count.set(count.get() + 1);
+                format!("{dialect}{n}").into_bytes()
+            })
+        };
+        for _ in 0..3 {
+            assert_eq!(encode("a"), "a7");
+            assert_eq!(encode("b"), "b7");
+        }
+        assert_eq!(count.get(), 2);
+        assert_eq!(encode("c"), "c7");
+        assert_eq!(encode("c"), "c7");
+        assert_eq!(count.get(), 4);
+    }
+}

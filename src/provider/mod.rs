@@ -1,0 +1,41 @@
+//! The contract between the engine and whatever answers as a model.
+//! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
+
+mod delta;
+mod model;
+mod request;
+
+pub use self::{
+    delta::{Delta, Deltas, Stop},
+    model::{Model, Profiles},
+    request::{Delivery, Effort, Options, Request},
+};
+
+use crate::{error::Result, scope::Scope};
+
+/// Something that answers as a model.
+///
+/// The engine calls [`stream`](Provider::stream) once for each try. A provider
+///
+/// * does **not** retry, fall back or wait between tries: the engine does, where it can tell
+///   watchers and can be cancelled. The tempting mistake is a retry "just for connection errors":
+///   it hides the wait from budgets and from people;
+/// * does **not** keep the conversation: everything is in the [`Request`];
+/// * encodes each message once: through [`Kept::encoded`](crate::Kept::encoded), which remembers the bytes;
+/// * ends every complete answer with exactly one [`Delta::Stop`]. A stream that ends without one
+///   counts as broken off;
+/// * skips what it does not understand, and says so with [`Delta::Skipped`].
+pub trait Provider: Send + Sync + std::fmt::Debug + 'static {
+    /// What the model can do and costs.
+    fn model(&self) -> &Model;
+
+    /// Sends one request and streams the answer. Nothing is sent before the first poll.
+    ///
+    /// The request is encoded before this returns, so the stream borrows nothing.
+    /// `scope` is cancelled when the answer is no longer wanted; dropping the stream closes the
+    /// connection.
+    ///
+    /// # Errors
+    /// When the request cannot be encoded; everything later comes through the stream.
+    fn stream(&self, request: &Request<'_>, scope: &Scope) -> Result<Deltas>;
+}

@@ -1,0 +1,124 @@
+//! What a running tool is given besides its arguments.
+//! Refuses access to the conversation and to other tools.
+
+use std::{any::Any, sync::Arc};
+
+use tokio::time::Instant;
+
+use super::Output;
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::EventKind,
+    id::{AgentPath, CallId, TurnId},
+    scope::Scope,
+    sink::{Sink, unnumbered},
+};
+
+/// What a running tool is given besides its arguments. Cheap to clone.
+#[derive(Clone)]
+pub struct ToolContext {
+    pub(crate) inner: Arc<ContextInner>,
+}
+
+pub(crate) struct ContextInner {
+    pub(crate) scope: Scope,
+    pub(crate) turn: TurnId,
+    pub(crate) call: CallId,
+    pub(crate) key: String,
+    pub(crate) sink: Sink,
+    pub(crate) output: Output,
+    pub(crate) deadline: Option<Instant>,
+    pub(crate) grant: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+impl ToolContext {
+    /// A context for calling a tool by hand, in a test. Its updates go nowhere.
+    pub fn detached(call: &str) -> Self {
+        let (sink, _) = Sink::new();
+        Self {
+            inner: Arc::new(ContextInner {
+                scope: Scope::root(),
+                turn: TurnId(0),
+                call: CallId::new(call),
+                key: call.to_owned(),
+                sink,
+                output: Output::default(),
+                deadline: None,
+                grant: None,
+            }),
+        }
+    }
+
+    /// Cancelled when the result is no longer wanted.
+    pub fn scope(&self) -> &Scope {
+        &self.inner.scope
+    }
+
+    /// Which agent calls.
+    pub fn agent(&self) -> &AgentPath {
+        self.inner.scope.path()
+    }
+
+    /// Which call this is.
+    pub fn call(&self) -> &CallId {
+        &self.inner.call
+    }
+
+    /// The same for a repetition of the same call after a crash: hand it to services that know
+    /// idempotency keys, and declare `Effect::Keyed`.
+    pub fn key(&self) -> &str {
+        &self.inner.key
+    }
+
+    /// When the engine gives up on this call.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline
+    }
+
+    /// Where large output goes: its head and tail are kept, and it survives a timeout or a cancel.
+    pub fn output(&self) -> &Output {
+        &self.inner.output
+    }
+
+    /// Tells watchers something. Dropped when they are too slow; the model never sees it.
+    pub fn update(&self, text: impl Into<String>) {
+        let kind = EventKind::ToolUpdate {
+            call: self.inner.call.clone(),
+            text: text.into(),
+        };
+        self.inner
+            .sink
+            .offer(unnumbered(self.agent(), self.inner.turn, kind));
+    }
+
+    /// Runs code that blocks, on a thread made for that.
+    ///
+    /// # Errors
+    /// When the code panics.
+    ///
+    /// Cancel safety: the thread runs on to its end; what it returns is dropped.
+    pub async fn blocking<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T> {
+        self.inner.scope.blocking(work).await.map_err(|panic| {
+            Error::new(ErrorKind::Bug, "a tool's blocking code panicked").with_source(panic)
+        })
+    }
+
+    /// What the engine hands through to tools that start agents.
+    pub(crate) fn grant<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
+        self.inner
+            .grant
+            .clone()
+            .and_then(|grant| grant.downcast().ok())
+    }
+}
+
+impl std::fmt::Debug for ToolContext {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ToolContext")
+            .field("call", &self.inner.call)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,176 @@
+//! What the model calls of a run used and what they cost.
+//! Refuses to guess: an unknown price is unknown, never zero, and an estimate says that it is one.
+
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+/// Tokens of one or more model calls. The fields are disjoint, whatever the vendor's own habit:
+/// `input` excludes what was read from or written to a cache; `reasoning` is a share of `output`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens that no cache served.
+    pub input: u64,
+    /// Generated tokens, reasoning included.
+    pub output: u64,
+    /// Prompt tokens read from a cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to a cache that lives five minutes (or as long as the vendor likes).
+    pub cache_write: u64,
+    /// Prompt tokens written to a cache that lives an hour.
+    pub cache_write_hour: u64,
+    /// The share of `output` that was reasoning.
+    pub reasoning: u64,
+    /// How many requests this sums.
+    pub requests: u64,
+    /// How many of these requests were counted by us because the vendor's count never came.
+    pub estimated: u64,
+}
+
+impl Usage {
+    /// Everything the model read.
+    pub fn prompt(&self) -> u64 {
+        self.input + self.cache_read + self.cache_write + self.cache_write_hour
+    }
+
+    /// Everything the model read and wrote.
+    pub fn total(&self) -> u64 {
+        self.prompt() + self.output
+    }
+}
+
+impl AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input += other.input;
+        self.output += other.output;
+        self.cache_read += other.cache_read;
+        self.cache_write += other.cache_write;
+        self.cache_write_hour += other.cache_write_hour;
+        self.reasoning += other.reasoning;
+        self.requests += other.requests;
+        self.estimated += other.estimated;
+    }
+}
+
+/// What a model's tokens cost, in micro-dollars (millionths) for a million tokens:
+/// three dollars a million is `3_000_000`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Price {
+    /// Prompt tokens that no cache served.
+    pub input: u64,
+    /// Generated tokens.
+    pub output: u64,
+    /// Prompt tokens read from a cache.
+    pub cache_read: u64,
+    /// Prompt tokens written to the short-lived cache.
+    pub cache_write: u64,
+    /// Prompt tokens written to the cache that lives an hour.
+    pub cache_write_hour: u64,
+}
+
+impl Price {
+    /// A price without cache discounts, in dollars for a million tokens.
+    pub fn per_million(input: f64, output: f64) -> Self {
+        let micro = |dollars: f64| (dollars * 1e6).round() as u64;
+        let (input, output) = (micro(input), micro(output));
+        Self {
+            input,
+            output,
+            cache_read: input,
+            cache_write: input,
+            cache_write_hour: input,
+        }
+    }
+
+    /// What this usage costs, rounded up to a whole micro-dollar.
+    pub fn of(&self, usage: &Usage) -> Cost {
+        let pico = u128::from(usage.input) * u128::from(self.input)
+            + u128::from(usage.output) * u128::from(self.output)
+            + u128::from(usage.cache_read) * u128::from(self.cache_read)
+            + u128::from(usage.cache_write) * u128::from(self.cache_write)
+            + u128::from(usage.cache_write_hour) * u128::from(self.cache_write_hour);
+        Cost {
+            micros: pico.div_ceil(1_000_000) as u64,
+            unknown: 0,
+        }
+    }
+}
+
+/// Money in whole micro-dollars, and how many requests of unknown price are missing from it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// What is known, in millionths of a dollar.
+    pub micros: u64,
+    /// How many requests had no known price. When this is not 0 the true cost is higher.
+    pub unknown: u64,
+}
+
+impl Cost {
+    /// One request of unknown price.
+    pub const UNKNOWN: Self = Self {
+        micros: 0,
+        unknown: 1,
+    };
+
+    /// Whether every request had a price.
+    pub fn is_known(&self) -> bool {
+        self.unknown == 0
+    }
+
+    /// The known part in dollars.
+    pub fn dollars(&self) -> f64 {
+        self.micros as f64 / 1e6
+    }
+}
+
+impl AddAssign for Cost {
+    fn add_assign(&mut self, other: Self) {
+        self.micros += other.micros;
+        self.unknown += other.unknown;
+    }
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (self.micros, self.unknown) {
+            (0, 0) => f.write_str("$0"),
+            (0, _) => f.write_str("unknown cost"),
+            (_, 0) => write!(f, "${:.4}", self.dollars()),
+            (_, n) => write!(
+                f,
+                "${:.4} and {n} requests of unknown price",
+                self.dollars()
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cost_is_whole_micros_rounded_up() {
+        let price = Price::per_million(3.0, 15.0);
+        let usage = Usage {
+            input: 1,
+            output: 1,
+            ..Usage::default()
+        };
+        assert_eq!(price.of(&usage).micros, 18);
+        let price = Price::per_million(0.25, 0.0);
+        assert_eq!(price.of(&usage).micros, 1);
+    }
+
+    #[test]
+    fn unknown_is_not_zero() {
+        let mut cost = Cost {
+            micros: 5,
+            unknown: 0,
+        };
+        cost += Cost::UNKNOWN;
+        assert!(!cost.is_known());
+        assert_eq!(cost.to_string(), "$0.0000 and 1 requests of unknown price");
+        assert_eq!(Cost::UNKNOWN.to_string(), "unknown cost");
+    }
+}
