@@ -2,6 +2,7 @@
 //! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
 
 mod delta;
+mod drive;
 mod model;
 mod request;
 

@@ -1,0 +1,53 @@
+//! Joins a framed HTTP answer with a vendor's decoder into one stream of deltas.
+//! Refuses to know vendors; it only sees to it that an answer without its end counts as broken.
+
+use std::collections::VecDeque;
+
+use async_stream::try_stream;
+use futures::StreamExt;
+
+use super::{Delta, Deltas};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    http::{Call, Client},
+};
+
+/// A vendor's decoder: frames in, deltas out. One for each answer.
+pub(crate) trait Decode: Send + 'static {
+    /// Decodes one frame. Unknown frames become `Delta::Skipped`, never an error.
+    fn frame(&mut self, event: &str, data: &str, out: &mut VecDeque<Delta>) -> Result<()>;
+
+    /// The body has ended. Vendors without an end mark give their `Delta::Stop` here.
+    fn end(&mut self, out: &mut VecDeque<Delta>) -> Result<()> {
+        let _ = out;
+        Ok(())
+    }
+}
+
+/// The deltas of one answer. Nothing is sent before the first poll.
+pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Deltas {
+    Box::pin(try_stream! {
+        let mut frames = std::pin::pin!(client.open(call));
+        let mut out = VecDeque::new();
+        while let Some(frame) = frames.next().await {
+            let frame = frame?;
+            decoder.frame(&frame.event, &frame.data, &mut out)?;
+            while let Some(delta) = out.pop_front() {
+                let last = matches!(delta, Delta::Stop { .. });
+                yield delta;
+                if last {
+                    return;
+                }
+            }
+        }
+        decoder.end(&mut out)?;
+        for delta in out {
+            let last = matches!(delta, Delta::Stop { .. });
+            yield delta;
+            if last {
+                return;
+            }
+        }
+        Err(Error::new(ErrorKind::Disconnected, "the answer broke off before its end"))?;
+    })
+}
