@@ -11,6 +11,7 @@ mod usage;
 // Floor 1: footing.
 mod budget;
 mod http;
+mod redact;
 mod scope;
 mod sink;
 // Floor 2: contracts.
@@ -19,6 +20,9 @@ mod permission;
 pub mod provider;
 mod tool;
 mod trace;
+// Floor 3: machinery.
+mod registry;
+mod transcript;
 
 pub use crate::{
     budget::{Budget, Limit, Meter, Spent},
@@ -28,14 +32,20 @@ pub use crate::{
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
     message::{
-        Content, Media, MediaSource, Message, Outcome, Part, RawJson, Role, Seal, ToolCall,
-        ToolResult,
+        Content, Media, MediaSource, Message, Note, Outcome, Part, RawJson, Role, Seal, ToolCall,
+        ToolResult, Urgency,
     },
     permission::{Answer, Asker, Mode, Permissions, Question, Rule, Ruling, Unasked},
+    redact::{Redactor, RedactorStream, SecretRefused},
+    registry::{Drained, Mailbox, MailboxFull},
     scope::{Receipt, Scope, WaitFor, Waiting},
     sink::{SINK_CAPACITY, Sink, SinkReader},
     spec::{Access, Effect, Lane, ToolSpec},
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
+    transcript::{
+        Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
+        Trimming,
+    },
     usage::{Cost, Price, Usage},
 };
