@@ -373,6 +373,11 @@ pub struct Note {
     pub urgency: Urgency,
 }
 
+impl Note {
+    /// The sender of what a person says: it reaches the model as it is, in no frame.
+    pub const PERSON: &'static str = "user";
+}
+
 /// How soon a [`Note`] wants to be heard. Later words are less urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -9,9 +9,10 @@ mod request;
 pub use self::{
     delta::{Delta, Deltas, Stop},
     model::{Model, Profiles},
-    request::{Delivery, Effort, Options, Request},
+    request::Request,
 };
 
+pub use crate::options::{Delivery, Effort, Options};
 use crate::{error::Result, scope::Scope};
 
 /// Something that answers as a model.
