@@ -19,6 +19,9 @@ mod permission;
 pub mod provider;
 mod tool;
 mod trace;
+// Beside the floors: what tests of agents need, on floors 0 to 2.
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use crate::{
     budget::{Budget, Limit, Meter, Spent},
