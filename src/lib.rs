@@ -30,6 +30,9 @@ mod transcript;
 mod agent;
 // Floor 5: doors.
 mod session;
+// Beside the floors: what tests of agents need, on floors 0 to 2.
+#[cfg(feature = "testing")]
+pub mod testing;
 
 pub use crate::{
     agent::{Agent, AgentBuilder},
