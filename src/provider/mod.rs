@@ -1,12 +1,16 @@
 //! The contract between the engine and whatever answers as a model.
 //! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
 
+mod anthropic;
 mod delta;
 mod drive;
+mod endpoint;
 mod model;
 mod request;
+mod schema;
 
 pub use self::{
+    anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
     model::{Model, Profiles},
     request::{Delivery, Effort, Options, Request},
