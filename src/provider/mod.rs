@@ -5,6 +5,7 @@ mod anthropic;
 mod delta;
 mod drive;
 mod endpoint;
+mod gemini;
 mod model;
 mod request;
 mod schema;
@@ -12,6 +13,7 @@ mod schema;
 pub use self::{
     anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
+    gemini::{Gemini, GeminiBuilder, Thoughts},
     model::{Model, Profiles},
     request::{Delivery, Effort, Options, Request},
 };
