@@ -38,6 +38,29 @@ type Out = VecDeque<Delta>;
 
 impl Decode for Decoder {
     fn frame(&mut self, event: &str, data: &str, out: &mut Out) -> Result<()> {
+        // A proxy that drops `alt=sse` from the address gets a list of what else comes one by one.
+        if data.trim_start().starts_with('[') && data.trim() != "[DONE]" {
+            let list: Vec<&RawValue> =
+                serde_json::from_str(data).map_err(|error| unreadable(event, data, error))?;
+            return list
+                .into_iter()
+                .try_for_each(|chunk| self.chunk(event, chunk.get(), out));
+        }
+        self.chunk(event, data, out)
+    }
+
+    /// The end of the body ends the turn, but only after a reason was given: a connection that
+    /// closes early looks the same otherwise.
+    fn end(&mut self, out: &mut Out) -> Result<()> {
+        if let Some((stop, raw)) = self.stop.take() {
+            out.push_back(Delta::Stop { stop, raw });
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    fn chunk(&mut self, event: &str, data: &str, out: &mut Out) -> Result<()> {
         let chunk: Chunk<'_> = match serde_json::from_str(data) {
             Ok(chunk) => chunk,
             Err(_) if data.trim() == "[DONE]" => return Ok(()),
@@ -64,17 +87,6 @@ impl Decode for Decoder {
         Ok(())
     }
 
-    /// The end of the body ends the turn, but only after a reason was given: a connection that
-    /// closes early looks the same otherwise.
-    fn end(&mut self, out: &mut Out) -> Result<()> {
-        if let Some((stop, raw)) = self.stop.take() {
-            out.push_back(Delta::Stop { stop, raw });
-        }
-        Ok(())
-    }
-}
-
-impl Decoder {
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Out) -> Result<()> {
         let parts = candidate.content.and_then(|content| content.parts);
         for part in parts.unwrap_or_default() {
