@@ -28,10 +28,17 @@ const MAX_PARTS: u32 = 10_000;
 pub(super) struct Decoder {
     started: bool,
     parts: u32,
-    /// The part that unsigned text goes on with, and whether it is reasoning.
-    growing: Option<(u32, bool)>,
+    /// The part that unsigned text goes on with.
+    growing: Option<(u32, Voice)>,
     counts: Sum,
     stop: Option<(Stop, String)>,
+}
+
+/// What a text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Said,
+    Thought,
 }
 
 type Out = VecDeque<Delta>;
@@ -106,6 +113,10 @@ impl Decoder {
         };
         let signature = any.thought_signature.filter(|text| !text.0.is_empty());
         let signature = signature.map(|text| text.0.into_owned());
+        let voice = match any.thought {
+            Some(true) => Voice::Thought,
+            _ => Voice::Said,
+        };
         match (any.function_call, any.text) {
             (Some(call), _) if call.name.is_some() => self.call(call, signature, out),
             (Some(_), _) => {
@@ -114,14 +125,11 @@ impl Decoder {
             }
             (None, Some(text)) => {
                 let text = text.0.into_owned();
-                self.text(text, any.thought == Some(true), signature, out)
+                self.text(text, voice, signature, out)
             }
             (None, None) => match signature.filter(|_| is_bare(raw)) {
                 // A signature by itself seals an empty text.
-                Some(signature) => {
-                    let thought = any.thought == Some(true);
-                    self.text(String::new(), thought, Some(signature), out)
-                }
+                Some(signature) => self.text(String::new(), voice, Some(signature), out),
                 None => self.opaque(raw, out),
             },
         }
@@ -130,7 +138,7 @@ impl Decoder {
     fn text(
         &mut self,
         text: String,
-        thought: bool,
+        voice: Voice,
         signature: Option<String>,
         out: &mut Out,
     ) -> Result<()> {
@@ -139,13 +147,13 @@ impl Decoder {
         }
         let part = match self.growing {
             // A signed part is never joined with an unsigned one: it would go back changed.
-            Some((part, kind)) if kind == thought && signature.is_none() => part,
+            Some((part, kind)) if kind == voice && signature.is_none() => part,
             _ => self.next()?,
         };
-        self.growing = signature.is_none().then_some((part, thought));
-        out.push_back(match thought {
-            true => Delta::Thinking { part, text },
-            false => Delta::Text { part, text },
+        self.growing = signature.is_none().then_some((part, voice));
+        out.push_back(match voice {
+            Voice::Thought => Delta::Thinking { part, text },
+            Voice::Said => Delta::Text { part, text },
         });
         seal(part, signature, out);
         Ok(())
