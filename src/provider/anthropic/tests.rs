@@ -1068,6 +1068,26 @@ fn errors_are_classified_by_their_type_wherever_they_come() {
 }
 
 #[test]
+fn a_spend_limit_is_no_rate_limit() {
+    let kind = |details: Value| {
+        let error = json!({"type": "rate_limit_error", "message": "m", "details": details});
+        let body = json!({"type": "error", "error": error}).to_string();
+        let status = 429;
+        failure::of_reply(&crate::http::Reply {
+            status,
+            body: &body,
+        })
+        .kind()
+    };
+    let spent = json!({"error_code": "contract_spend_limit_reached"});
+    assert_eq!(kind(spent), ErrorKind::QuotaExhausted);
+    let other = json!({"error_code": "ramp_limit_exceeded"});
+    for details in [other, json!(null), json!("odd"), json!({"error_code": 7})] {
+        assert_eq!(kind(details), ErrorKind::RateLimited);
+    }
+}
+
+#[test]
 fn errors_of_others_are_classified_by_status() {
     use ErrorKind as K;
     let kind = |status, body: &str| {

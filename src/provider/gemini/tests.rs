@@ -71,7 +71,7 @@ fn assistant(parts: Vec<Part>) -> Message {
 
 #[test]
 fn a_body_is_what_the_api_documents() {
-    let [one, two] = [call("f1", sealed("gemini", "S1==")), call("f2", None)];
+    let [one, two] = [call("f1", sealed("gemini", "UzE=")), call("f2", None)];
     let messages = [
         Message::user("Look"),
         assistant(vec![
@@ -119,7 +119,7 @@ fn a_body_is_what_the_api_documents() {
         "contents": [
             {"role": "user", "parts": [{"text": "Look"}]},
             {"role": "model", "parts": [
-                {"functionCall": {"id": "f1", "name": "Read", "args": {"path": 1}}, "thoughtSignature": "S1=="},
+                {"functionCall": {"id": "f1", "name": "Read", "args": {"path": 1}}, "thoughtSignature": "UzE="},
                 {"functionCall": {"id": "f2", "name": "Read", "args": {"path": 1}}},
             ]},
             {"role": "user", "parts": [
@@ -388,35 +388,35 @@ fn finish(reason: &str) -> Value {
 /// Every kind of part that is documented, and how the parts go back.
 fn everything() -> (Vec<Value>, Value) {
     let code =
-        json!({"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "C="});
+        json!({"executableCode": {"language": "PYTHON", "code": "1"}, "thoughtSignature": "Qw=="});
     let result = json!({"codeExecutionResult": {"outcome": "OUTCOME_OK", "output": "1"}});
     let image = json!({"inlineData": {"mimeType": "image/png", "data": "cG5n"}});
     let frames = vec![
         chunk(json!([{"text": "Let me ", "thought": true}])),
         chunk(json!([{"text": "see", "thought": true}, {"text": "I will "}])),
         chunk(
-            json!([{"text": "look 🦀\n\"é\""}, {"text": " and sign", "thoughtSignature": "T1=="}]),
+            json!([{"text": "look 🦀\n\"é\""}, {"text": " and sign", "thoughtSignature": "VDE="}]),
         ),
         chunk(json!([{"text": "more"}])),
-        chunk(json!([{"text": "deep", "thought": true, "thoughtSignature": "T2=="}])),
+        chunk(json!([{"text": "deep", "thought": true, "thoughtSignature": "VDI="}])),
         chunk(json!([code, result])),
         chunk(json!([image])),
         chunk(json!([
-            {"functionCall": {"id": "f1", "name": "Read", "args": {"path": "a", "n": 1.0}}, "thoughtSignature": "F1=="},
+            {"functionCall": {"id": "f1", "name": "Read", "args": {"path": "a", "n": 1.0}}, "thoughtSignature": "RjE="},
             {"functionCall": {"name": "Glob"}},
         ])),
-        chunk(json!([{"text": "", "thoughtSignature": "E=="}])),
+        chunk(json!([{"text": "", "thoughtSignature": "RQ=="}])),
         finish("STOP"),
     ];
     let back = json!([
         {"text": "I will look 🦀\n\"é\""},
-        {"text": " and sign", "thoughtSignature": "T1=="},
+        {"text": " and sign", "thoughtSignature": "VDE="},
         {"text": "more"},
-        {"text": "deep", "thought": true, "thoughtSignature": "T2=="},
+        {"text": "deep", "thought": true, "thoughtSignature": "VDI="},
         code, result, image,
-        {"functionCall": {"id": "f1", "name": "Read", "args": {"path": "a", "n": 1.0}}, "thoughtSignature": "F1=="},
+        {"functionCall": {"id": "f1", "name": "Read", "args": {"path": "a", "n": 1.0}}, "thoughtSignature": "RjE="},
         {"functionCall": {"name": "Glob", "args": {}}},
-        {"text": "", "thoughtSignature": "E=="},
+        {"text": "", "thoughtSignature": "RQ=="},
     ]);
     (frames, back)
 }
@@ -522,8 +522,11 @@ fn every_finish_reason_is_mapped_and_its_word_kept() {
         ("STOP", Stop::Done),
         ("MAX_TOKENS", Stop::Length),
         ("MALFORMED_FUNCTION_CALL", Stop::BadCall),
+        ("MALFORMED_RESPONSE", Stop::BadCall),
         ("UNEXPECTED_TOOL_CALL", Stop::BadCall),
         ("TOO_MANY_TOOL_CALLS", Stop::BadCall),
+        ("CONTINUATION", Stop::Length),
+        ("MISSING_THOUGHT_SIGNATURE", Stop::Unknown),
         ("OTHER", Stop::Unknown),
         ("NO_IMAGE", Stop::Unknown),
         ("BRAND_NEW", Stop::Unknown),
@@ -538,6 +541,9 @@ fn every_finish_reason_is_mapped_and_its_word_kept() {
         "IMAGE_SAFETY",
         "IMAGE_PROHIBITED_CONTENT",
         "IMAGE_RECITATION",
+        "ESCALATION",
+        "PUP_LIMITED_DISABLED",
+        "MODEL_ARMOR",
     ] {
         rows.push((word, refused(word)));
     }
