@@ -28,6 +28,24 @@ pub(crate) trait Decode: Send + 'static {
 /// gives its connection back; one that is dropped earlier costs the next call a handshake.
 const LINGER: Duration = Duration::from_millis(50);
 
+/// The error for a frame that is not what the vendor's API sends.
+pub(crate) fn unreadable(event: &str, data: &str, error: serde_json::Error) -> Error {
+    // serde_json counts lines and columns; one number is easier to look up in a recording.
+    let before: usize = data
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let offset = before + error.column();
+    let event = if event.is_empty() {
+        "the answer"
+    } else {
+        event
+    };
+    let message = format!("cannot read at byte {offset} of the event: `{event}`");
+    Error::new(ErrorKind::Decode, message).with_source(error)
+}
+
 /// The deltas of one answer. Nothing is sent before the first poll.
 pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Deltas {
     Box::pin(try_stream! {

@@ -1,13 +1,21 @@
 //! The contract between the engine and whatever answers as a model.
 //! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
 
+mod anthropic;
+#[cfg(test)]
+mod assembled;
 mod delta;
 mod drive;
+mod endpoint;
+mod gemini;
 mod model;
 mod request;
+mod schema;
 
 pub use self::{
+    anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
+    gemini::{Gemini, GeminiBuilder, Thoughts},
     model::{Model, Profiles},
     request::Request,
 };
