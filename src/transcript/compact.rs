@@ -37,7 +37,7 @@ impl Transcript {
         entries.extend(
             old.into_iter()
                 .enumerate()
-                .filter_map(|(index, entry)| stays(index).then_some(entry)),
+                .filter_map(|(index, entry)| stays(index, entry.get().role).then_some(entry)),
         );
         self.renew(entries, origin);
         let after = self.tokens(&counter);
@@ -45,29 +45,22 @@ impl Transcript {
     }
 
     /// Which entries stay word for word.
-    fn stays(&self) -> impl Fn(usize) -> bool + use<> {
+    fn stays(&self) -> impl Fn(usize, Role) -> bool + use<> {
         let role = |index: usize| self.entries[index].get().role;
         let last = |wanted: Role| (0..self.len()).rev().find(|index| role(*index) == wanted);
-        let answer = last(Role::Assistant);
         let user = last(Role::User);
-        let estimate = Counter::estimate();
-        // The last answer and its results, as long as they are small or wait for results.
-        let pair = answer.filter(|start| {
-            let end = (start + 1..self.len()).find(|index| role(*index) != Role::Tool);
-            let end = end.unwrap_or(self.len());
-            let size = |entry: &Kept<Message>| estimate.message(entry.get());
-            let tokens: u64 = self.entries[*start..end].iter().map(size).sum();
-            !self.open_calls().is_empty() || tokens <= TAIL_TOKENS
+        let answer = last(Role::Assistant);
+        let small = answer.is_some_and(|start| {
+            let estimate = Counter::estimate();
+            let pair = self.entries[start..].iter().map(Kept::get);
+            let pair = pair.take_while(|message| message.role != Role::User);
+            pair.map(|message| estimate.message(message)).sum::<u64>() <= TAIL_TOKENS
         });
-        // What users said after the last answer has not been answered: all of it stays.
-        let users: Vec<usize> = (answer.map_or(0, |answer| answer + 1)..self.len())
-            .filter(|index| role(*index) == Role::User)
-            .collect();
-        move |index| {
-            user == Some(index)
-                || users.contains(&index)
-                || pair
-                    .is_some_and(|pair| index == pair || (index > pair && !users.contains(&index)))
+        let pair_stays = small || !self.open_calls().is_empty();
+        move |index, role| {
+            // What users said after the last answer has not been answered: all of it stays.
+            let recent = answer.is_none_or(|answer| index >= answer);
+            user == Some(index) || (recent && (pair_stays || role == Role::User))
         }
     }
 }
