@@ -10,6 +10,8 @@ mod spec;
 mod usage;
 // Floor 1: footing.
 mod budget;
+#[cfg(feature = "local")]
+mod durable;
 mod http;
 mod scope;
 mod sink;
@@ -19,6 +21,12 @@ mod permission;
 pub mod provider;
 mod tool;
 mod trace;
+// Floor 3: machinery.
+#[cfg(feature = "local")]
+mod workspace;
+// Floor 6: workshops.
+#[cfg(feature = "local")]
+pub mod tools;
 
 pub use crate::{
     budget::{Budget, Limit, Meter, Spent},
@@ -38,4 +46,10 @@ pub use crate::{
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
     usage::{Cost, Price, Usage},
+};
+
+#[cfg(feature = "local")]
+pub use crate::{
+    trace::JsonLines,
+    workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };
