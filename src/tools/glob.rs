@@ -7,11 +7,17 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{hidden::Hidden, newest::Newest, notice, run, similar};
+use super::{
+    hidden::Hidden,
+    newest::Newest,
+    notice,
+    pattern::{MAX_PATTERN, compile},
+    run, similar,
+};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -20,9 +26,6 @@ use crate::{
 
 /// Files that one answer lists.
 const LISTED: usize = 100;
-/// Bytes of a pattern.
-pub(super) const MAX_PATTERN: usize = 1024;
-
 /// The tool.
 #[derive(Debug)]
 pub(super) struct Glob {
@@ -170,7 +173,7 @@ fn split(pattern: &str) -> (PathBuf, String) {
 /// A pattern, and what it says of the folders that need not be entered.
 #[derive(Debug)]
 struct Pattern {
-    glob: GlobMatcher,
+    glob: GlobSet,
     hidden: Hidden,
     fixed: PathBuf,
     /// How many folders deep a match can lie, where the pattern says so.
@@ -180,14 +183,11 @@ struct Pattern {
 impl Pattern {
     fn new(text: Cow<'_, str>) -> Result<Self, String> {
         let text = text.strip_prefix("./").unwrap_or(&text);
-        let glob = GlobBuilder::new(text)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| format!("this is no glob: {error}"))?;
+        let glob = compile([text])?;
         let (fixed, _) = split(text);
         let plain = !text.contains("**") && !text.contains(['{', '[', '\\']);
         Ok(Self {
-            glob: glob.compile_matcher(),
+            glob,
             hidden: Hidden::named_by(text),
             depth: plain.then(|| text.split('/').count()),
             fixed,

@@ -3,7 +3,7 @@
 
 use std::{borrow::Cow, io, ops::ControlFlow, path::Path};
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobSet;
 use grep_matcher::Matcher;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{
@@ -12,7 +12,7 @@ use grep_searcher::{
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{glob::MAX_PATTERN, hidden::Hidden, newest::Newest, notice, read, run, similar};
+use super::{hidden::Hidden, newest::Newest, notice, pattern::compile, read, run, similar};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -196,7 +196,7 @@ fn matcher(input: &Input) -> Result<RegexMatcher, String> {
 
 /// Which files are searched.
 struct Filter {
-    glob: Option<GlobMatcher>,
+    glob: Option<GlobSet>,
     inverted: bool,
     by_name: bool,
     hidden: Hidden,
@@ -212,20 +212,14 @@ impl Filter {
                 hidden: Hidden::default(),
             });
         };
-        if text.len() > MAX_PATTERN {
-            return Err(format!("a glob has at most {MAX_PATTERN} bytes"));
-        }
         let (inverted, positive) = match text.strip_prefix('!') {
             Some(rest) => (true, rest),
             None => (false, text),
         };
         let positive = positive.strip_prefix("./").unwrap_or(positive);
-        let glob = GlobBuilder::new(positive)
-            .literal_separator(true)
-            .build()
-            .map_err(|error| format!("this is no glob: {error}"))?;
+        let glob = compile([positive])?;
         Ok(Self {
-            glob: Some(glob.compile_matcher()),
+            glob: Some(glob),
             inverted,
             by_name: !positive.contains('/'),
             hidden: match inverted {

@@ -3,12 +3,14 @@
 
 use std::path::Path;
 
-use globset::{GlobBuilder, GlobMatcher};
+use globset::GlobSet;
+
+use super::pattern;
 
 /// The hidden names that a glob speaks of.
 #[derive(Debug, Default)]
 pub(super) struct Hidden {
-    named: Vec<GlobMatcher>,
+    named: Vec<GlobSet>,
 }
 
 impl Hidden {
@@ -20,8 +22,7 @@ impl Hidden {
         let named = glob
             .split('/')
             .filter(speaks)
-            .filter_map(|part| GlobBuilder::new(part).build().ok())
-            .map(|glob| glob.compile_matcher())
+            .filter_map(|part| pattern::compile([part]).ok())
             .collect();
         Self { named }
     }

@@ -8,11 +8,11 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
+use globset::GlobSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{glob::MAX_PATTERN, hidden::Hidden, notice, run, similar};
+use super::{hidden::Hidden, notice, pattern::compile, run, similar};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -131,19 +131,17 @@ fn list(
 }
 
 fn left_out(globs: &[String]) -> Result<GlobSet, String> {
-    if globs.len() > MAX_IGNORE || globs.iter().any(|glob| glob.len() > MAX_PATTERN) {
+    if globs.len() > MAX_IGNORE {
         return Err(format!(
-            "`ignore` takes at most {MAX_IGNORE} globs of {MAX_PATTERN} bytes"
+            "`ignore` takes at most {MAX_IGNORE} globs, these are {}",
+            globs.len()
         ));
     }
-    let mut set = GlobSetBuilder::new();
-    for glob in globs {
-        let glob = glob.strip_suffix('/').unwrap_or(glob);
-        let parsed = GlobBuilder::new(glob).literal_separator(true).build();
-        set.add(parsed.map_err(|error| format!("this is no glob: {error}"))?);
-    }
-    set.build()
-        .map_err(|error| format!("these are no globs: {error}"))
+    compile(
+        globs
+            .iter()
+            .map(|glob| glob.strip_suffix('/').unwrap_or(glob)),
+    )
 }
 
 /// The upper levels of what was seen, each folder's first entries only.

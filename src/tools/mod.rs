@@ -6,6 +6,7 @@ mod grep;
 mod hidden;
 mod ls;
 mod newest;
+mod pattern;
 mod read;
 mod similar;
 

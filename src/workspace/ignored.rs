@@ -21,6 +21,8 @@ const MAX_BYTES: u64 = 1 << 20;
 const MAX_RULES: usize = 10_000;
 /// Bytes of one rule.
 const MAX_RULE: usize = 1024;
+/// Choices in braces in one rule: one rule too deep to compile would cost all the others.
+const MAX_CHOICES: usize = 32;
 
 /// The rules of a folder and of those above it.
 #[derive(Debug)]
@@ -84,7 +86,8 @@ fn add(builder: &mut GitignoreBuilder, workspace: &Workspace, dir: &Dir, name: &
     let text = String::from_utf8_lossy(&bytes);
     let text = text.strip_prefix('\u{FEFF}').unwrap_or(&text);
     for line in text.lines().take(MAX_RULES) {
-        if line.len() <= MAX_RULE {
+        let choices = line.bytes().filter(|b| *b == b'{').count();
+        if line.len() <= MAX_RULE && choices <= MAX_CHOICES {
             // A rule that does not parse is skipped, as git does.
             builder.add_line(None, line).ok();
         }

@@ -1,2 +1,7 @@
 //! Every test that enters by the front door, in one program: one file for each behaviour.
 //! Refuses the private parts of the crate; those are tested beside the code.
+
+#[cfg(feature = "local")]
+mod tools;
+#[cfg(feature = "local")]
+mod workspace;
