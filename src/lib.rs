@@ -11,6 +11,8 @@ mod spec;
 mod usage;
 // Floor 1: footing.
 mod budget;
+#[cfg(feature = "local")]
+mod durable;
 mod http;
 mod redact;
 mod scope;
@@ -33,6 +35,11 @@ mod session;
 // Beside the floors: what tests of agents need, on floors 0 to 2.
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "local")]
+mod workspace;
+// Floor 6: workshops.
+#[cfg(feature = "local")]
+pub mod tools;
 
 pub use crate::{
     agent::{Agent, AgentBuilder},
@@ -63,4 +70,10 @@ pub use crate::{
         Trimming,
     },
     usage::{Cost, Price, Usage},
+};
+
+#[cfg(feature = "local")]
+pub use crate::{
+    trace::JsonLines,
+    workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };

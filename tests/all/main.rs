@@ -3,3 +3,7 @@
 
 mod kit;
 mod turn;
+#[cfg(feature = "local")]
+mod tools;
+#[cfg(feature = "local")]
+mod workspace;
