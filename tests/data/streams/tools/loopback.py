@@ -58,8 +58,9 @@ class Loopback:
 class Clients:
     """One client for each vendor, without retries, all at the same base address."""
 
-    def __init__(self, base: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(self, base: str, headers: dict[str, str] | None = None, gemini_version: str | None = None) -> None:
         self.base = base.rstrip("/")
+        self.gemini_version = gemini_version
         self.headers = headers or {}
 
     def anthropic(self):
@@ -72,7 +73,9 @@ class Clients:
 
     def gemini(self):
         from google import genai
-        options = genai.types.HttpOptions(base_url=self.base, headers=self.headers, timeout=int(TIMEOUT * 1000))
+        version = {} if self.gemini_version is None else {"api_version": self.gemini_version}
+        options = genai.types.HttpOptions(
+            base_url=self.base, headers=self.headers, timeout=int(TIMEOUT * 1000), **version)
         return genai.Client(api_key=KEY, http_options=options)
 
     def ollama(self):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Makes every stream under tests/data/streams from the vendors' own types, and manifest.json.
+"""Makes every stream under tests/data/streams from the vendors' own types, manifest.json and the README's list.
 
 Refuses to decode: run decode.py afterwards. `--check` writes nothing and fails on any difference.
 """
@@ -14,6 +14,7 @@ from typing import Iterator
 
 from cases import Case
 
+MARK = "<!-- made by make.py from here on -->\n"
 ROOT = Path(__file__).resolve().parent.parent
 VENDORS = {
     "anthropic": ("cases.anthropic_messages", "sse"),
@@ -50,6 +51,31 @@ def build() -> tuple[dict[Path, bytes], list[dict]]:
     return files, rows
 
 
+def page(rows: list[dict]) -> bytes:
+    """The README, its last section made anew."""
+    path = ROOT / "README.md"
+    head, found, _ = path.read_text().partition(MARK)
+    if not found:
+        raise SystemExit(f"the mark is gone from: `{path.name}`")
+    pins = [line for line in (ROOT / "tools/requirements.txt").read_text().split("\n\n")[0].splitlines()
+            if "==" in line]
+    out = ["", "The SDKs: " + ", ".join(f"`{pin.replace('==', ' ')}`" for pin in pins) + ".", "",
+           "| Vendor | Cases | `sdk` | `hand` | Expectation by hand | Bytes |", "|---|---:|---:|---:|---:|---:|"]
+    for name in [*VENDORS, "all"]:
+        mine = [row for row in rows if name in (row["vendor"], "all")]
+        sources = Counter(row["source"] for row in mine)
+        out.append(f"| {name} | {len(mine)} | {sources['sdk']} | {sources['hand']} | "
+                   f"{sum(row['quirk'] for row in mine)} | {sum(row['bytes'] for row in mine)} |")
+    out += ["", "Made by hand (in bold: with an expectation by hand too):", ""]
+    for vendor in VENDORS:
+        names = [f"**{row['case']}**" if row["quirk"] else row["case"]
+                 for row in rows if row["vendor"] == vendor and row["source"] == "hand"]
+        out.append(f"- {vendor}: {', '.join(names)}.")
+    also = [f"{row['vendor']}/{row['case']}" for row in rows if row["quirk"] and row["source"] == "sdk"]
+    out += ["", f"Made by an SDK's types, and yet with an expectation by hand: {', '.join(also)}.", ""]
+    return (head + MARK + "\n".join(out)).encode()
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="compare, write nothing")
@@ -57,6 +83,7 @@ def main() -> int:
     files, rows = build()
     files[ROOT / "manifest.json"] = ("[\n" + ",\n".join(
         json.dumps(row, ensure_ascii=False) for row in rows) + "\n]\n").encode()
+    files[ROOT / "README.md"] = page(rows)
     stale = [path for vendor in VENDORS for path in sorted((ROOT / vendor).glob("*"))
              if path not in files and not path.name.endswith(".expected.json")]
     names = {(row["vendor"], row["case"]) for row in rows}

@@ -353,12 +353,14 @@ def by_hand() -> Iterator[Case]:
     for name, raw in [
         ("tool-invalid-json", '{"path": "a.txt", "content": }'),
         ("tool-invalid-word", "not json at all"),
-        ("tool-trailing-text", '{"path": "a.txt"} and so on'),
     ]:
         malformed = {"id": "toolu_01", "name": "Write", "malformed": raw, "arguments": None}
         yield Case(name, named_sse([start(), *tool(0, "toolu_01", "Write", pieces(raw, 9)), *finish("tool_use")]), HAND,
                    "arguments that are invalid at the end of the block", why,
                    by_us(calls=[malformed], stop="tool_use", tokens=(25, 15)))
+    yield Case("tool-trailing-text", named_sse([
+        start(), *tool(0, "toolu_01", "Write", pieces('{"path": "a.txt"} and so on', 9)), *finish("tool_use")]), HAND,
+        "words behind whole arguments: the SDK's lenient reader drops them, read strictly they are malformed")
     cut = '{"path": "a.txt", "content": "half'
     yield Case("tool-unfinished-json", named_sse([
         start(), *tool(0, "toolu_01", "Write", pieces(cut, 9)), *finish("tool_use")]), HAND,

@@ -109,7 +109,7 @@ def made() -> Iterator[Case]:
     yield Case("one-chunk", plain_sse([joined, counted(), DONE]), shows="role, words and finish reason in one chunk")
     body = words(70, seed=7).replace("\n", "\\n")
     yield Case("large-40k", whole(
-        *text(pieces(words(820), 37)),
+        *text(pieces(words(830), 37)),
         *call(0, 1, "Write", ['{"path": "notes/large.txt", ', '"content": "', *pieces(body, 60), '"}']),
         *call(1, 2, "Grep", ['{"pattern"', ': "fn ', 'main", "limit": ', "20}"]), finish="tool_calls"),
         shows="40 KiB of text and two calls")
@@ -165,8 +165,7 @@ def by_hand() -> Iterator[Case]:
     yield Case("quirk-name-empty-later", tools(
         [piece(0, '{"path":', "call_1", "Read")], [piece(0, '"a"}', "", "")]), HAND, "empty id and name in later pieces")
     yield Case("quirk-arguments-object", tools([piece(0, {"path": "a"}, "call_1", "Read")]), HAND,
-               "arguments as an object instead of its text", "the SDK keeps the object where its type says text",
-               expected([("call_1", "Read", a)]))
+               "arguments as an object instead of its text: the SDK keeps the object where its type says text")
     yield Case("quirk-arguments-null", tools([{"index": 0, "id": "call_1", "type": "function",
                                                "function": {"name": "now", "arguments": None}}]), HAND,
                "null for empty arguments")
@@ -206,7 +205,7 @@ def by_hand() -> Iterator[Case]:
         raw({"role": "assistant", "content": "", "reasoning": "Let me"}), raw({"reasoning": " think"}),
         raw({"content": "Done."})), HAND, "the same under the name that OpenRouter uses")
     yield Case("quirk-role-everywhere", whole(*[raw({"role": "assistant", "content": word}) for word in hello]), HAND,
-               "the role in every chunk", "the SDK joins roles as if they were text", expected([], "stop", ["Hello, world!"]))
+               "the role in every chunk")
     comment = b": OPENROUTER PROCESSING\n\n"
     yield Case("comments", comment + comment + plain_sse([opening(), comment, *text(hello)[1:], b":\n\n",
                                                           chunk(finish="stop"), counted(), DONE]), HAND,
