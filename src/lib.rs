@@ -25,6 +25,7 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, StopReason},
     hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
+    http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
     message::{
