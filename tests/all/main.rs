@@ -2,8 +2,8 @@
 //! Refuses the private parts of the crate; those are tested beside the code.
 
 mod kit;
-mod turn;
 #[cfg(feature = "local")]
 mod tools;
+mod turn;
 #[cfg(feature = "local")]
 mod workspace;
