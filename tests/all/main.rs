@@ -1,2 +1,5 @@
 //! Every test that enters by the front door, in one program: one file for each behaviour.
 //! Refuses the private parts of the crate; those are tested beside the code.
+
+#[cfg(feature = "testing")]
+mod testing;
