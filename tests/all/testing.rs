@@ -33,6 +33,13 @@ pub(crate) enum End {
     Reset,
 }
 
+/// A response to `HEAD` has no body, whatever its head says.
+#[derive(PartialEq)]
+enum Method {
+    Head,
+    Other,
+}
+
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -85,8 +92,8 @@ impl Client {
         .await;
     }
 
-    /// One response. `silent` says that it has no body whatever its head says.
-    async fn read(&mut self, silent: bool) -> Response {
+    /// One response.
+    async fn read(&mut self, to: Method) -> Response {
         let head = self.until(b"\r\n\r\n").await.expect("a whole head");
         let head = String::from_utf8(head).expect("the head is text");
         let mut lines = head.trim_end().split("\r\n");
@@ -107,7 +114,7 @@ impl Client {
             chunks: Vec::new(),
             end: End::Whole,
         };
-        if silent || status == 100 {
+        if to == Method::Head || status == 100 {
             return response;
         }
         let read = if response.header("transfer-encoding") == Some("chunked") {
@@ -132,13 +139,13 @@ impl Client {
     }
 
     pub(crate) async fn response(&mut self) -> Response {
-        tokio::time::timeout(30 * SECOND, self.read(false))
+        tokio::time::timeout(30 * SECOND, self.read(Method::Other))
             .await
             .expect("a response in time")
     }
 
     pub(crate) async fn head_response(&mut self) -> Response {
-        tokio::time::timeout(30 * SECOND, self.read(true))
+        tokio::time::timeout(30 * SECOND, self.read(Method::Head))
             .await
             .expect("a response in time")
     }

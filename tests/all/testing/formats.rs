@@ -3,7 +3,7 @@
 
 use offshoot::{
     Error, ErrorKind, Usage,
-    provider::Stop,
+    provider::{Delivery, Stop},
     testing::{Answer, ModelServer, Reply, Script},
 };
 use serde_json::{Value, json};
@@ -31,7 +31,8 @@ fn answer() -> Answer {
 }
 
 /// Path and body of a request in each format.
-fn request(format: &str, stream: bool) -> (String, Value) {
+fn request(format: &str, delivery: Delivery) -> (String, Value) {
+    let stream = delivery == Delivery::Stream;
     let messages = json!([{"role": "user", "content": "hi"}]);
     match format {
         "anthropic" => {
@@ -69,14 +70,14 @@ fn request(format: &str, stream: bool) -> (String, Value) {
 
 const FORMATS: [&str; 5] = ["anthropic", "responses", "chat", "gemini", "ollama"];
 
-async fn once(format: &str, stream: bool, reply: impl Into<Reply>) -> Response {
+async fn once(format: &str, delivery: Delivery, reply: impl Into<Reply>) -> Response {
     let server = ModelServer::start(reply.into());
-    let (path, body) = request(format, stream);
+    let (path, body) = request(format, delivery);
     ask(&server, &path, &body).await
 }
 
 async fn data(format: &str, answer: Answer) -> Vec<(String, Value)> {
-    let response = once(format, true, answer).await;
+    let response = once(format, Delivery::Stream, answer).await;
     assert_eq!(response.status, 200);
     let events = events(response.text()).into_iter();
     events
@@ -259,7 +260,7 @@ async fn chat_streams_chunks() {
 
 #[tokio::test]
 async fn gemini_streams_whole_responses() {
-    let response = once("gemini", true, answer()).await;
+    let response = once("gemini", Delivery::Stream, answer()).await;
     assert!(response.text().ends_with("}\r\n\r\n"));
     assert_eq!(response.header("content-type"), Some("text/event-stream"));
     let chunks = data("gemini", answer()).await;
@@ -298,7 +299,7 @@ async fn gemini_streams_whole_responses() {
 
     // Without `alt=sse` the same chunks are the items of one JSON list.
     let server = ModelServer::start(answer());
-    let (_, body) = request("gemini", true);
+    let (_, body) = request("gemini", Delivery::Stream);
     let listed = ask(&server, GEMINI, &body).await.json();
     let chunks: Vec<_> = chunks.into_iter().map(|(_, chunk)| chunk).collect();
     assert_eq!(listed, Value::from(chunks));
@@ -306,7 +307,7 @@ async fn gemini_streams_whole_responses() {
 
 #[tokio::test]
 async fn ollama_streams_lines() {
-    let response = once("ollama", true, answer()).await;
+    let response = once("ollama", Delivery::Stream, answer()).await;
     assert_eq!(
         response.header("content-type"),
         Some("application/x-ndjson")
@@ -348,7 +349,7 @@ async fn ollama_streams_lines() {
 #[tokio::test]
 async fn answers_come_whole_when_asked_so() {
     for format in FORMATS {
-        let response = once(format, false, answer()).await;
+        let response = once(format, Delivery::Whole, answer()).await;
         assert_eq!(response.status, 200, "{format}");
         assert!(response.header("content-length").is_some());
         let body = response.json();
@@ -435,12 +436,17 @@ async fn stops_are_spelled_by_each_vendor() {
         ("ollama", Stop::Length, r#""done_reason":"length""#),
     ] {
         let answer = Answer::text("x").stop(stop);
-        let text = once(format, true, answer).await;
+        let text = once(format, Delivery::Stream, answer).await;
         assert!(text.text().contains(expected), "{format}: {}", text.text());
     }
-    let odd = once("chat", true, Answer::text("x").raw_stop("weird")).await;
+    let odd = once(
+        "chat",
+        Delivery::Stream,
+        Answer::text("x").raw_stop("weird"),
+    )
+    .await;
     assert!(odd.text().contains(r#""finish_reason":"weird""#));
-    let blocked = once("gemini", true, Answer::empty().stop(refused())).await;
+    let blocked = once("gemini", Delivery::Stream, Answer::empty().stop(refused())).await;
     assert!(
         blocked
             .text()
@@ -493,9 +499,9 @@ async fn errors_are_spelled_by_each_vendor() {
         ("gemini", K::Overloaded, 503, r#""status":"UNAVAILABLE""#),
         ("ollama", K::NotFound, 404, r#"{"error":"told so"}"#),
     ] {
-        for stream in [true, false] {
+        for delivery in [Delivery::Stream, Delivery::Whole] {
             let error = Error::new(kind, "told so").with_retry_after(2 * SECOND);
-            let response = once(format, stream, error).await;
+            let response = once(format, delivery, error).await;
             assert_eq!(response.status, status, "{format} {kind:?}");
             assert!(
                 response.text().contains(expected),
@@ -524,7 +530,12 @@ async fn streams_can_fail_on_the_way() {
         ("ollama", "\n{\"error\":\"busy\"}\n"),
     ] {
         let error = Error::new(ErrorKind::Overloaded, "busy");
-        let response = once(format, true, Answer::text("a b c d").fail_after(3, error)).await;
+        let response = once(
+            format,
+            Delivery::Stream,
+            Answer::text("a b c d").fail_after(3, error),
+        )
+        .await;
         let text = response.text();
         assert_eq!(response.status, 200);
         let at = text
@@ -539,7 +550,7 @@ async fn streams_can_fail_on_the_way() {
 async fn what_a_vendor_would_not_read_is_refused() {
     for format in FORMATS {
         let server = ModelServer::start(Script::repeat("x"));
-        let (path, _) = request(format, true);
+        let (path, _) = request(format, Delivery::Stream);
         let response = ask(&server, &path, &json!({})).await;
         assert_eq!(response.status, 400, "{format}");
         assert!(
@@ -559,8 +570,8 @@ async fn what_a_vendor_would_not_read_is_refused() {
 #[tokio::test]
 async fn an_answer_that_has_no_form_says_so() {
     let bad = || Answer::empty().call_text("Read", "{\"pa");
-    assert_eq!(once("anthropic", true, bad()).await.status, 200);
-    let response = once("gemini", true, bad()).await;
+    assert_eq!(once("anthropic", Delivery::Stream, bad()).await.status, 200);
+    let response = once("gemini", Delivery::Stream, bad()).await;
     assert_eq!(response.status, 400);
     assert!(
         response
@@ -572,12 +583,12 @@ async fn an_answer_that_has_no_form_says_so() {
 #[tokio::test]
 async fn the_same_answer_is_the_same_bytes() {
     for format in FORMATS {
-        let first = once(format, true, answer()).await;
-        let second = once(format, true, answer()).await;
+        let first = once(format, Delivery::Stream, answer()).await;
+        let second = once(format, Delivery::Stream, answer()).await;
         assert_eq!(first.body, second.body, "{format}");
         // Later requests differ in their ids, never in length.
         let server = ModelServer::start(Script::repeat(answer()));
-        let (path, body) = request(format, true);
+        let (path, body) = request(format, Delivery::Stream);
         ask(&server, &path, &body).await;
         let later = ask(&server, &path, &body).await;
         assert_eq!(later.body.len(), first.body.len(), "{format}");
