@@ -6,7 +6,12 @@ mod delta;
 mod drive;
 mod endpoint;
 mod gemini;
+mod lenient;
 mod model;
+mod ollama;
+mod openai;
+mod plainly;
+mod previews;
 mod request;
 mod schema;
 
@@ -15,6 +20,11 @@ pub use self::{
     delta::{Delta, Deltas, Stop},
     gemini::{Gemini, GeminiBuilder, Thoughts},
     model::{Model, Profiles},
+    ollama::{Ollama, OllamaBuilder},
+    openai::{
+        EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
+        OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
+    },
     request::{Delivery, Effort, Options, Request},
 };
 
