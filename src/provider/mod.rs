@@ -8,7 +8,12 @@ mod delta;
 mod drive;
 mod endpoint;
 mod gemini;
+mod lenient;
 mod model;
+mod ollama;
+mod openai;
+mod plainly;
+mod previews;
 mod request;
 mod schema;
 
@@ -18,6 +23,12 @@ pub use self::{
     gemini::{Gemini, GeminiBuilder, Thoughts},
     model::{Model, Profiles},
     request::Request,
+    ollama::{Ollama, OllamaBuilder},
+    openai::{
+        EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
+        OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
+    },
+    request::{Delivery, Effort, Options, Request},
 };
 
 pub use crate::options::{Delivery, Effort, Options};
