@@ -1,6 +1,8 @@
 //! The only door to the network for model calls: one pooled client, framed answers, timers, pace.
 //! Refuses to retry and to know vendors; above it nobody can tell which HTTP library is used.
 
+mod probe;
+
 use std::{fmt, time::Duration};
 
 use async_stream::try_stream;
@@ -8,6 +10,7 @@ use bytes::Bytes;
 use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt, stream};
 
+pub(crate) use self::probe::probe;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One POST request whose answer is read frame by frame.

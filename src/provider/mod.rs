@@ -4,11 +4,18 @@
 mod delta;
 mod drive;
 mod model;
+mod names;
+mod offline;
+mod prices;
+mod profiles;
 mod request;
 
 pub use self::{
     delta::{Delta, Deltas, Stop},
-    model::{Model, Profiles},
+    model::{LongPrice, Model},
+    names::{Found, connect, from_env},
+    offline::Offline,
+    profiles::{Profile, Profiles},
     request::{Delivery, Effort, Options, Request},
 };
 
