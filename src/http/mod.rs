@@ -2,6 +2,7 @@
 //! Refuses to retry and to know vendors; above it nobody can tell which HTTP library is used.
 
 mod probe;
+mod retry;
 
 use std::{fmt, time::Duration};
 
@@ -11,6 +12,7 @@ use eventsource_stream::Eventsource;
 use futures::{Stream, StreamExt, stream};
 
 pub(crate) use self::probe::probe;
+pub use self::retry::RetryPolicy;
 use crate::error::{Error, ErrorKind, Result};
 
 /// One POST request whose answer is read frame by frame.

@@ -55,6 +55,13 @@ pub struct LongPrice {
     pub price: Price,
 }
 
+/// Whether windows may be longer than 200,000 tokens.
+#[derive(Clone, Copy, PartialEq)]
+enum Long {
+    Allowed,
+    Disabled,
+}
+
 impl Model {
     /// A model we know nothing of: a window of 200,000 tokens, 8,192 of output, no known price.
     pub fn unknown(vendor: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
@@ -76,10 +83,14 @@ impl Model {
     /// A name that ends in `[1m]` has the long window of 1,000,000 tokens, unless
     /// `CLAUDE_CODE_DISABLE_1M_CONTEXT` is set; the suffix is not a part of the vendor's name.
     pub fn lookup(vendor: &str, name: &str) -> Self {
-        Self::lookup_with(vendor, name, is_set(std::env::var(DISABLE_LONG).ok()))
+        let long = match is_set(std::env::var(DISABLE_LONG).ok()) {
+            true => Long::Disabled,
+            false => Long::Allowed,
+        };
+        Self::lookup_with(vendor, name, long)
     }
 
-    fn lookup_with(vendor: &str, name: &str, no_long: bool) -> Self {
+    fn lookup_with(vendor: &str, name: &str, allowed: Long) -> Self {
         let (name, long) = split_long(name);
         let mut model = Self::unknown(vendor, name);
         if let Some(row) = prices::find(vendor, name) {
@@ -90,10 +101,10 @@ impl Model {
             model.long = row.long;
             model.native_schema = row.native_schema;
         }
-        if long && !no_long {
+        if long && allowed == Long::Allowed {
             model.window = model.window.max(LONG_WINDOW);
         }
-        if no_long && vendor == "anthropic" {
+        if allowed == Long::Disabled && vendor == "anthropic" {
             model.window = model.window.min(SHORT_WINDOW);
         }
         model
@@ -127,12 +138,17 @@ impl Model {
         self.max_input.unwrap_or(self.window).min(self.window)
     }
 
-    /// What one request of this usage costs; [`Cost::UNKNOWN`] when the price is not known.
+    /// What this usage costs. Where long prompts cost more, several requests are judged by their
+    /// mean length. Without a price every request counts as one of unknown price.
     pub fn cost(&self, usage: &Usage) -> Cost {
+        let requests = usage.requests.max(1);
         match (&self.long, &self.price) {
-            (Some(long), Some(_)) if usage.prompt() > long.above => long.price.of(usage),
+            (Some(long), Some(_)) if usage.prompt() / requests > long.above => long.price.of(usage),
             (_, Some(price)) => price.of(usage),
-            (_, None) => Cost::UNKNOWN,
+            (_, None) => Cost {
+                micros: 0,
+                unknown: requests,
+            },
         }
     }
 
@@ -166,7 +182,7 @@ mod tests {
     use super::*;
 
     fn of(vendor: &str, name: &str) -> Model {
-        Model::lookup_with(vendor, name, false)
+        Model::lookup_with(vendor, name, Long::Allowed)
     }
 
     #[test]
@@ -203,11 +219,11 @@ mod tests {
         for name in ["claude-sonnet-4-5[1m]", "claude-sonnet-4-5[1M]"] {
             let long = of("anthropic", name);
             assert_eq!((&*long.name, long.window), ("claude-sonnet-4-5", 1_000_000));
-            let short = Model::lookup_with("anthropic", name, true);
+            let short = Model::lookup_with("anthropic", name, Long::Disabled);
             assert_eq!((&*short.name, short.window), ("claude-sonnet-4-5", 200_000));
         }
         assert_eq!(of("anthropic", "claude-opus-4-6").window, 1_000_000);
-        let capped = Model::lookup_with("anthropic", "claude-opus-4-6", true);
+        let capped = Model::lookup_with("anthropic", "claude-opus-4-6", Long::Disabled);
         assert_eq!(capped.window, 200_000);
         assert_eq!(
             split_long("ü[1m"),

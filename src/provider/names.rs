@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Offline, Provider};
+use super::{Anthropic, Gemini, Offline, Provider};
 use crate::{
     error::{Error, ErrorKind, Result},
     http::probe,
@@ -37,13 +37,13 @@ struct Vendor {
 #[rustfmt::skip]
 const VENDORS: &[Vendor] = &[
     Vendor { word: "anthropic", prefixes: &["claude-"], keys: &["ANTHROPIC_API_KEY"],
-             default: "claude-sonnet-4-5", open: unbuilt::anthropic },
+             default: "claude-sonnet-4-5", open: |model| Ok(Arc::new(Anthropic::from_env(model)?)) },
     Vendor { word: "openai", prefixes: &["gpt-", "o1", "o3", "o4-", "chatgpt-", "codex-"], keys: &["OPENAI_API_KEY"],
              default: "gpt-5", open: unbuilt::openai },
     Vendor { word: "openai-chat", prefixes: &[], keys: &[],
              default: "gpt-5", open: unbuilt::openai_chat },
     Vendor { word: "gemini", prefixes: &["gemini-"], keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-             default: "gemini-2.5-flash", open: unbuilt::gemini },
+             default: "gemini-2.5-flash", open: |model| Ok(Arc::new(Gemini::from_env(model)?)) },
     Vendor { word: "ollama", prefixes: &[], keys: &[],
              default: "llama3.2", open: unbuilt::ollama },
     Vendor { word: "offline", prefixes: &[], keys: &[],
@@ -304,7 +304,7 @@ mod unbuilt {
             }
         )*};
     }
-    unbuilt!(anthropic, openai, openai_chat, gemini, ollama);
+    unbuilt!(openai, openai_chat, ollama);
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 use super::{
     facts::{self, Facts},
     plan::{self, Ask, TOOLS, View, named},
+    prose::{capital, code, count, cut, fenced, quote, uncapital},
     reading::{self, Counts},
     rules::{Meaning, Task, What},
 };
@@ -17,8 +18,6 @@ const MAX_TOP: usize = 12;
 const MAX_LARGE: usize = 3;
 /// Characters of a file that are shown.
 const MAX_SHOWN: usize = 16_000;
-/// Characters of a quotation.
-const MAX_QUOTE: usize = 300;
 
 /// The answer to a task, once there is nothing left to ask.
 pub(super) fn answer(meaning: &Meaning, view: &View<'_>) -> String {
@@ -492,82 +491,4 @@ fn with_left_out(mut text: String, view: &View<'_>) -> String {
         text.push_str("\n\nHidden and ignored files are not counted.");
     }
     text
-}
-
-/// A number with its unit, such as `1,234 files`.
-pub(super) fn count(n: u64, unit: &str) -> String {
-    let plural = match (n, unit) {
-        (1, unit) => unit.to_owned(),
-        (_, "match") => "matches".to_owned(),
-        (_, unit) => format!("{unit}s"),
-    };
-    format!("{} {plural}", figure(n))
-}
-
-/// A number with commas.
-fn figure(n: u64) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// Somebody else's words, on one line and not too many.
-fn quote(text: &str) -> String {
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let short = cut(&line, MAX_QUOTE);
-    let more = if short.len() < line.len() { "…" } else { "" };
-    format!("“{short}{more}”")
-}
-
-/// A name as code; backticks and line ends in it cannot end the code.
-fn code(text: &str) -> String {
-    let safe = text.replace(['\n', '\r'], "␤");
-    match safe.contains('`') {
-        true => format!("`` {safe} ``"),
-        false => format!("`{safe}`"),
-    }
-}
-
-/// A block of code whose fence is longer than any in it.
-fn fenced(text: &str) -> String {
-    let mut longest = 0;
-    let mut run = 0;
-    for c in text.chars() {
-        run = if c == '`' { run + 1 } else { 0 };
-        longest = longest.max(run);
-    }
-    let fence = "`".repeat(longest.max(2) + 1);
-    format!("{fence}\n{text}\n{fence}")
-}
-
-/// The first characters of a text, at most so many bytes.
-pub(super) fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-/// A place in the middle of a sentence.
-fn uncapital(place: &str) -> &str {
-    if place == "This folder" {
-        "this folder"
-    } else {
-        place
-    }
-}
-
-fn capital(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_uppercase().chain(chars).collect(),
-        None => String::new(),
-    }
 }

@@ -5,6 +5,7 @@ mod answer;
 mod facts;
 mod phrase;
 mod plan;
+mod prose;
 mod reading;
 mod rules;
 mod schema;
@@ -22,7 +23,7 @@ use super::{Deltas, Model, Provider, Request, Stop};
 use crate::{
     error::Result,
     kept::Kept,
-    message::{Message, Role},
+    message::{Message, Part, Role},
     scope::Scope,
 };
 
@@ -96,16 +97,15 @@ fn reply(request: &Request<'_>) -> Reply {
     if summary::is_wanted(request) {
         return Reply::text(summary::of(request.history));
     }
-    let Asked { prompt, meaning } = asked(request.history);
+    let schema = request.options.schema.as_ref();
+    let Asked { prompt, meaning } = asked(request.history, schema);
     let seen = reading::seen(request.history, prompt);
-    let mut view = View {
+    let view = View {
         seen: &seen,
         tools: request.tools.get(),
         reuse: meaning.as_ref().is_some_and(|meaning| meaning.follows),
     };
-    if let Some(schema) = &request.options.schema {
-        // A second try at a structured answer must not ask everything again.
-        view.reuse = true;
+    if let Some(schema) = schema {
         return structured(schema, meaning.as_ref(), &view);
     }
     let Some(meaning) = meaning else {
@@ -123,16 +123,15 @@ struct Asked {
     meaning: Option<Meaning>,
 }
 
-fn asked(history: &[Kept<Message>]) -> Asked {
-    let users = (0..history.len())
-        .rev()
-        .filter(|at| history[*at].get().role == Role::User);
+/// Looks for the last words that mean something. Where a structured answer is asked for, what
+/// follows the request for it may be corrections, which ask for nothing new.
+fn asked(history: &[Kept<Message>], schema: Option<&serde_json::Value>) -> Asked {
+    let users = (0..history.len()).rev();
+    let users = users.filter(|at| history[*at].get().role == Role::User);
     let mut last = None;
     for at in users {
-        let text = history[at].get().text();
         let before = spoken_of(&history[..at]);
-        let words = summary::pending(&text).unwrap_or(&text);
-        let meaning = rules::understand(words, before.as_deref());
+        let meaning = said(history[at].get(), before.as_deref());
         if meaning.is_some() {
             return Asked {
                 prompt: at,
@@ -142,7 +141,7 @@ fn asked(history: &[Kept<Message>]) -> Asked {
         last = last.or(Some(at));
         // A note that reaches the agent in the middle of its work does not change the work.
         let midway = at > 0 && history[at - 1].get().role == Role::Tool;
-        if !midway {
+        if !midway && schema.is_none() {
             break;
         }
     }
@@ -150,6 +149,20 @@ fn asked(history: &[Kept<Message>]) -> Asked {
         prompt: last.unwrap_or_default(),
         meaning: None,
     }
+}
+
+/// What a message means: by a request in a summary, by its first text, by all of its text.
+fn said(message: &Message, before: Option<&str>) -> Option<Meaning> {
+    let all = message.text();
+    if let Some(pending) = summary::pending(&all) {
+        return rules::understand(pending, before);
+    }
+    // What a program adds to the user's words comes in parts of its own.
+    let first = message.parts.iter().find_map(|part| match part {
+        Part::Text { text, .. } if !text.trim().is_empty() => Some(text.as_str()),
+        _ => None,
+    })?;
+    rules::understand(first, before).or_else(|| rules::understand(&all, before))
 }
 
 /// The place that the last call before looked at.

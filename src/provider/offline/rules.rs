@@ -164,12 +164,14 @@ const RULES: &[(Goal, &[&str])] = &[
     ]),
     (Goal::SearchRaw, &["grep [for] {x} in|under|inside|within [the] {~path}", "grep [for] {x}"]),
     (Goal::Find, &[
+        "<find> [me] [all] [the] files [which|that|whose] [names|name] ending|end|ends in|with {~ending}",
+        "which|what files ending|end|ends in|with {~ending}",
         "<find> [me] [all] [the] files [which|that|whose] [names|name] [are] <matching> [in|with|the] [pattern] {~x} in|under|inside|within [the] {~path} *",
         "<find> [me] [all] [the] files [which|that|whose] [names|name] [are] <matching> [in|with|the] [pattern] {~x} *",
         "which|what files [are] <matching> [in|with|the] [pattern] {~x} *",
-        "<find> [me] [all] [the] [every] {~x} files|file in|under|inside|within [the] {~path} *",
-        "<find> [me] [all] [the] [every] {~x} files|file *",
-        "which|what {~x} files are *", "where is|are [the] [file|files] {@x}",
+        "<find> [me] [all] [the] [every] {~ending} files|file in|under|inside|within [the] {~path} *",
+        "<find> [me] [all] [the] [every] {~ending} files|file *",
+        "which|what {~ending} files are *", "where is|are [the] [file|files] {@x}",
         "find|locate|glob [all] [the] [file|files] {@x} in|under|inside|within [the] {~path}",
         "find|locate|glob [all] [the] [file|files] {@x}", "find|locate [the] file|files {~x}",
         "<list> [me] [all] [the] {@glob}",
@@ -284,14 +286,17 @@ fn make(goal: Goal, captures: &Captures, path: &str) -> Option<Task> {
         }
         Goal::List => Some(Task::List { path }),
         Goal::Find => {
-            let glob = match get("glob") {
-                Some(glob) => glob_of(glob).filter(|_| glob.contains('*')),
-                None => glob_of(get("x")?),
+            let glob = match (get("glob"), get("ending")) {
+                (Some(glob), _) => glob_of(glob).filter(|_| glob.contains('*')),
+                (_, Some(word)) if !word.contains(['*', '/']) => {
+                    kind(word).map(|ending| format!("**/*.{ending}"))
+                }
+                (_, word) => glob_of(word.or(get("x"))?),
             }?;
             // The name that is looked for is no place to look in.
             let path = match get("path") {
                 Some(path) => path.to_owned(),
-                None if [get("x"), get("glob")].contains(&Some(&path)) => ".".into(),
+                None if [get("x"), get("ending"), get("glob")].contains(&Some(&path)) => ".".into(),
                 None => path,
             };
             Some(Task::Find { glob, path })
@@ -367,13 +372,7 @@ fn glob_of(word: &str) -> Option<String> {
     if phrase::is_file(word) {
         return Some(format!("**/{word}"));
     }
-    let known = KINDS
-        .iter()
-        .any(|(name, _)| name.eq_ignore_ascii_case(word));
-    match kind(word) {
-        Some(ending) if known || ending.len() <= 4 => Some(format!("**/*.{ending}")),
-        _ => Some(format!("**/*{word}*")),
-    }
+    Some(format!("**/*{word}*"))
 }
 
 /// The expression between the slashes of `/…/`.

@@ -6,8 +6,8 @@ use std::time::Duration;
 use async_stream::try_stream;
 
 use super::{
-    answer::cut,
     plan::{Ask, Step},
+    prose::cut,
 };
 use crate::{
     error::{Error, ErrorKind},

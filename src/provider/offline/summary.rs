@@ -1,7 +1,7 @@
 //! Summaries of a conversation, made of pieces of it.
 //! Refuses to rephrase: what stands in the summary was said or read, cut short where it is long.
 
-use super::{answer::cut, reading};
+use super::{prose::cut, reading};
 use crate::{
     kept::Kept,
     message::{Message, Role},
@@ -15,14 +15,18 @@ const MAX_RESULTS: usize = 30;
 const MAX_LINE: usize = 240;
 const MAX_LAST: usize = 2_000;
 
-/// Whether this asks for a summary of the conversation rather than for its next message.
+/// Whether this asks for a summary of the conversation rather than for its next message: there are
+/// no tools, the system prompt speaks of a conversation, and one of the two speaks of a summary.
 pub(super) fn is_wanted(request: &Request<'_>) -> bool {
     let system = request.system.to_lowercase();
-    request.tools.get().is_empty()
-        && ["summari", "summary"]
-            .iter()
-            .any(|word| system.contains(word))
-        && system.contains("conversation")
+    if !request.tools.get().is_empty() || !system.contains("conversation") {
+        return false;
+    }
+    let last = request.history.last().map(|message| message.get().text());
+    let wish = last.is_some_and(|text| text.contains("<summary>"));
+    wish || ["summari", "summary"]
+        .iter()
+        .any(|word| system.contains(word))
 }
 
 /// The summary of everything before the last message, which is the wish for a summary itself.

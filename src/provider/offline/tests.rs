@@ -1,6 +1,7 @@
 //! Every rule against hand-made histories, and whole surveys of real folders through a small loop.
 //! Refuses canned truths: each figure of an answer is counted again from the folder itself.
 
+mod fake;
 mod folder;
 mod phrases;
 mod shapes;
@@ -642,20 +643,4 @@ fn schema(properties: Value) -> Value {
         .cloned()
         .collect::<Vec<_>>();
     json!({ "type": "object", "properties": properties, "required": names, "additionalProperties": false })
-}
-
-#[tokio::test]
-async fn zz_show() {
-    let mut talk = Talk::new();
-    let folder = Folder::random(4);
-    for p in [
-        "Survey this folder and tell me what it is",
-        "hello",
-        "show the first 3 lines of README.md",
-        "and the largest?",
-    ] {
-        let h = talk.ask(p, |call| folder.run(call)).await;
-        println!("> {p}\n{}\n{:?}", h.text, h.usage);
-    }
-    println!("{:#?}", talk.calls());
 }

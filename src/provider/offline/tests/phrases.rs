@@ -117,6 +117,8 @@ fn files_and_texts() {
         ("where is main.rs?", find("**/main.rs", ".")),
         ("list all *.md", find("**/*.md", ".")),
         ("find files named wave", find("**/*wave*", ".")),
+        ("find files ending in rs", find("**/*.rs", ".")),
+        ("list all toml files", find("**/*.toml", ".")),
         ("which files end with .md?", find("**/*.md", ".")),
         ("Search for \"X\"", search("X", "X", ".")),
         (
