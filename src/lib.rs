@@ -48,7 +48,7 @@ pub use crate::{
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, StopReason},
     hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
-    http::RetryPolicy,
+    http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
     message::{

@@ -3,10 +3,8 @@
 
 use std::time::Duration;
 
+use super::limits::MAX_RETRY_AFTER;
 use crate::{error::Error, id::random_unit};
-
-/// A longer wait than this is not waited for: the run ends and says when to come back.
-pub(crate) const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
 /// Backoff loses at most this share to jitter.
 const LESS: f64 = 0.25;

@@ -252,14 +252,14 @@ mod tests {
     use super::*;
     use crate::{
         event::StopReason,
-        sink::unnumbered,
+        sink::Origin,
         usage::{Cost, Usage},
     };
 
     fn heard(kinds: impl IntoIterator<Item = (u64, EventKind)>) -> Recorder {
         let recorder = Recorder::new();
         for (turn, kind) in kinds {
-            recorder.hear(&unnumbered(&AgentPath::root(), TurnId(turn), kind));
+            recorder.hear(&Origin::new(&AgentPath::root(), TurnId(turn)).event(kind));
         }
         recorder
     }
@@ -353,7 +353,7 @@ mod tests {
         recorder.wait_for(is("turn_start"), second).await.unwrap();
         let (found, ()) = tokio::join!(recorder.wait_for(is("turn_end"), second), async {
             tokio::task::yield_now().await;
-            recorder.record(unnumbered(&AgentPath::root(), TurnId(1), end()));
+            recorder.record(Origin::new(&AgentPath::root(), TurnId(1)).event(end()));
         });
         found.unwrap();
         let error = recorder

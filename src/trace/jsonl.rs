@@ -277,7 +277,7 @@ mod tests {
     use crate::{
         event::EventKind,
         id::{AgentPath, TurnId},
-        sink::unnumbered,
+        sink::Origin,
     };
 
     fn said(text: &str) -> Event {
@@ -285,7 +285,7 @@ mod tests {
             part: 0,
             text: text.to_owned(),
         };
-        unnumbered(&AgentPath::root(), TurnId(1), kind)
+        Origin::new(&AgentPath::root(), TurnId(1)).event(kind)
     }
 
     #[test]
