@@ -93,9 +93,9 @@ fn survey(path: &str, view: &View<'_>) -> String {
         _ => out.push(identity(&place, &facts)),
     }
     if let Some((file, page)) = &facts.readme
-        && page.lines.iter().all(|(_, line)| line.trim().is_empty())
+        && page.notes.iter().any(|note| note == "(empty file)")
     {
-        out.push(format!("Its `{file}` is there but says nothing."));
+        out.push(format!("Its `{file}` is there, but it is empty."));
     }
     out.extend(size(&facts).map(|size| with_left_out(size, view)));
     out.extend(kinds(&facts));
@@ -127,7 +127,7 @@ fn identity(place: &str, facts: &Facts) -> String {
         }
         (None, None) => format!("{place} has no manifest that I know, but a README{named}."),
     };
-    if let Some((about, file)) = facts.about() {
+    for (about, file) in facts.about() {
         out.push_str(&format!(" Its `{file}` says: {}", quote(&about)));
     }
     out

@@ -72,6 +72,17 @@ const MANIFESTS: &[(&str, &str, Form)] = &[
     ),
 ];
 
+/// Files that describe their folder in words.
+const READMES: &[&str] = &[
+    "README.md",
+    "README",
+    "README.txt",
+    "README.rst",
+    "README.adoc",
+    "README.org",
+    "README.markdown",
+];
+
 /// A file that describes its folder.
 #[derive(Debug, PartialEq)]
 pub(super) struct Describing {
@@ -102,9 +113,9 @@ pub(super) fn describing(path: &str, view: &View<'_>) -> Vec<Describing> {
                 .collect()
         }
     };
-    let readme = names
+    let readme = READMES
         .iter()
-        .find(|name| name.to_lowercase().starts_with("readme"));
+        .find_map(|readme| names.iter().find(|name| name.eq_ignore_ascii_case(readme)));
     let manifests = MANIFESTS
         .iter()
         .filter(|(name, _, form)| *form != Form::Mark && names.iter().any(|n| n == name))
@@ -238,13 +249,16 @@ impl Facts {
         })
     }
 
-    /// The description in a manifest, else the first words of the README, and the file that says so.
-    pub(super) fn about(&self) -> Option<(String, String)> {
-        let from_manifest = self.value("description");
-        from_manifest.or_else(|| {
-            let (file, page) = self.readme.as_ref()?;
-            Some((opening(page)?, file.clone()))
-        })
+    /// The description in a manifest and the first words of the README, each with its file.
+    pub(super) fn about(&self) -> Vec<(String, String)> {
+        let opening = self
+            .readme
+            .iter()
+            .filter_map(|(file, page)| Some((opening(page)?, file.clone())));
+        let mut all = Vec::from_iter(self.value("description"));
+        all.extend(opening);
+        all.dedup_by(|later, first| later.0 == first.0);
+        all
     }
 
     fn value(&self, key: &str) -> Option<(String, String)> {

@@ -226,12 +226,10 @@ fn value(field: Field, schema: &Value, root: &Value, facts: &Facts, path: &str) 
         Field::Bytes => number(listing?.bytes),
         Field::Lines => number(facts.lines.as_ref()?.matches),
         Field::Name => text(facts.name().map(|(name, _)| name)),
-        Field::About => text(
-            facts
-                .about()
-                .map(|(about, _)| about)
-                .or_else(|| described(facts)),
-        ),
+        Field::About => {
+            let said = facts.about().into_iter().next();
+            text(said.map(|(about, _)| about).or_else(|| described(facts)))
+        }
         Field::What => text(facts.what().map(|(what, _)| what.to_owned())),
         Field::Path => Some(json!(path)),
         Field::HasReadme => {

@@ -231,7 +231,7 @@ async fn a_rust_package_is_recognised_in_three_answers() {
     check(&heard.text, &folder.truth());
     for part in [
         "This folder looks like a Rust package named “tide”: it has a `Cargo.toml`.",
-        "Its `Cargo.toml` says: “Counts waves”",
+        "Its `Cargo.toml` says: “Counts waves” Its `README.md` says: “Watches the sea, wave by wave.”",
         "It holds 3 files in 1 folder,",
         "- `.rs`: 1 file",
         "`src/`",
