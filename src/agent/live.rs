@@ -99,13 +99,7 @@ impl<'a> Live<'a> {
 
     /// Books what a model call used: charged before told.
     pub(super) fn charge(&mut self, index: usize, usage: Usage) -> Cost {
-        let cost = match self.model(index).price {
-            Some(price) => price.of(&usage),
-            None => Cost {
-                micros: 0,
-                unknown: usage.requests,
-            },
-        };
+        let cost = self.model(index).cost(&usage);
         self.talk.grant.meter.charge(&usage, cost);
         self.usage += usage;
         self.cost += cost;

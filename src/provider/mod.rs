@@ -14,6 +14,10 @@ mod ollama;
 mod openai;
 mod plainly;
 mod previews;
+mod names;
+mod offline;
+mod prices;
+mod profiles;
 mod request;
 mod schema;
 
@@ -21,7 +25,10 @@ pub use self::{
     anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
     gemini::{Gemini, GeminiBuilder, Thoughts},
-    model::{Model, Profiles},
+    model::{LongPrice, Model},
+    names::{Found, connect, from_env},
+    offline::Offline,
+    profiles::{Profile, Profiles},
     request::Request,
     ollama::{Ollama, OllamaBuilder},
     openai::{

@@ -133,7 +133,7 @@ impl CompactionSettings {
 
     /// Where the lines are for a model.
     pub fn thresholds(&self, model: &Model) -> Thresholds {
-        let mut window = model.window;
+        let mut window = model.prompt_window();
         if model.name.to_ascii_lowercase().contains("[1m]") {
             window = match self.million {
                 true => MILLION,

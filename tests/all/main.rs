@@ -3,6 +3,8 @@
 
 mod kit;
 #[cfg(feature = "local")]
+mod offline;
+#[cfg(feature = "local")]
 mod tools;
 mod turn;
 #[cfg(feature = "local")]
