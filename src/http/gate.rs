@@ -44,7 +44,7 @@ impl Default for Pace {
             probe: millis(15_000),
             first_gap: millis(200),
             shrink: 0.8,
-            share: 0.04,
+            share: 0.03,
             window: millis(100),
             relax: millis(30_000),
             longest_shut: super::MAX_RETRY_AFTER,
