@@ -44,7 +44,7 @@ impl Default for Pace {
             probe: millis(15_000),
             first_gap: millis(200),
             shrink: 0.8,
-            share: 0.03,
+            share: 0.04,
             window: millis(100),
             relax: millis(30_000),
             longest_shut: super::MAX_RETRY_AFTER,
@@ -132,7 +132,7 @@ impl State {
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {
         self.used_at = now;
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         match self.mode {
             Mode::Open => return Step::Go(self.epoch),
             Mode::Shut { until } if now < until => {
@@ -198,7 +198,7 @@ impl State {
         pace: &Pace,
     ) -> bool {
         self.owed = self.owed.saturating_add(1);
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         self.refused_at = now;
         if epoch == self.epoch {
             self.failures = self.failures.saturating_add(1);
