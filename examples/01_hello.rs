@@ -6,10 +6,8 @@ use offshoot::{Agent, EventKind, Session, provider, tools};
 #[tokio::main]
 async fn main() -> offshoot::Result<()> {
     let model = provider::from_env().await?.provider;
-    let agent = Agent::builder_for(model)
-        .tools(tools::read_only(".")?)
-        .build()?;
-    let mut session = Session::new(agent);
+    let tools = tools::read_only(".")?;
+    let mut session = Session::new(Agent::builder_for(model).tools(tools).build()?);
     let mut turn = session.submit_message("Survey this folder and tell me what it is");
     while let Some(event) = turn.next().await {
         if let EventKind::TextDelta { text, .. } = event.kind {

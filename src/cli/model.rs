@@ -65,7 +65,10 @@ async fn choose(name: Option<&String>) -> Result<(Arc<dyn Provider>, Option<Stri
         None => {
             let found = provider::from_env().await?;
             let offline = found.provider.model().vendor.as_ref() == "offline";
-            Ok((found.provider, offline.then_some(found.why)))
+            Ok((
+                found.provider,
+                offline.then(|| format!("using {}", found.why)),
+            ))
         }
     }
 }
