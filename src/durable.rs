@@ -220,8 +220,6 @@ fn failed(verb: &str, path: &Path, error: io::Error) -> Error {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::disallowed_methods, reason = "tests prepare real files")]
-
     use super::*;
 
     #[cfg(unix)]

@@ -132,7 +132,7 @@ impl State {
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {
         self.used_at = now;
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         match self.mode {
             Mode::Open => return Step::Go(self.epoch),
             Mode::Shut { until } if now < until => {
@@ -198,7 +198,7 @@ impl State {
         pace: &Pace,
     ) -> bool {
         self.owed = self.owed.saturating_add(1);
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         self.refused_at = now;
         if epoch == self.epoch {
             self.failures = self.failures.saturating_add(1);

@@ -51,6 +51,11 @@ impl Governor {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.gates.len()
+    }
+
     /// Waits until a request may be sent.
     ///
     /// Cancel safety: dropping the future gives up the place in the queue.

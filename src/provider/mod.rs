@@ -8,7 +8,12 @@ mod delta;
 mod drive;
 mod endpoint;
 mod gemini;
+mod lenient;
 mod model;
+mod ollama;
+mod openai;
+mod plainly;
+mod previews;
 mod names;
 mod offline;
 mod prices;
@@ -25,6 +30,12 @@ pub use self::{
     offline::Offline,
     profiles::{Profile, Profiles},
     request::Request,
+    ollama::{Ollama, OllamaBuilder},
+    openai::{
+        EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
+        OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
+    },
+    request::{Delivery, Effort, Options, Request},
 };
 
 pub use crate::options::{Delivery, Effort, Options};

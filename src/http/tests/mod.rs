@@ -124,20 +124,24 @@ impl Server {
     }
 
     fn call(&self, framing: Framing) -> Call {
-        Call {
-            url: format!("http://{}/v1/messages?key=query-secret-123", self.address),
-            headers: vec![("x-api-key", KEY.to_owned())],
-            body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}"),
-            framing,
-            first_byte: Duration::from_secs(30),
-            idle: Duration::from_secs(30),
-            classify: by_status,
-            account: 7,
-        }
+        call_to(self.address, framing)
     }
 
     fn requests(&self) -> usize {
         self.requests.load(Ordering::SeqCst)
+    }
+}
+
+fn call_to(address: SocketAddr, framing: Framing) -> Call {
+    Call {
+        url: format!("http://{address}/v1/messages?key=query-secret-123"),
+        headers: vec![("x-api-key", KEY.to_owned())],
+        body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}"),
+        framing,
+        first_byte: Duration::from_secs(30),
+        idle: Duration::from_secs(30),
+        classify: by_status,
+        account: 7,
     }
 }
 
