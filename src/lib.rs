@@ -40,6 +40,9 @@ mod workspace;
 // Floor 6: workshops.
 #[cfg(feature = "local")]
 pub mod tools;
+// Floor 9: street.
+#[cfg(feature = "cli")]
+pub mod cli;
 
 pub use crate::{
     agent::{Agent, AgentBuilder},

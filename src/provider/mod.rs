@@ -10,12 +10,12 @@ mod endpoint;
 mod gemini;
 mod lenient;
 mod model;
+mod names;
+mod offline;
 mod ollama;
 mod openai;
 mod plainly;
 mod previews;
-mod names;
-mod offline;
 mod prices;
 mod profiles;
 mod request;
@@ -28,14 +28,13 @@ pub use self::{
     model::{LongPrice, Model},
     names::{Found, connect, from_env},
     offline::Offline,
-    profiles::{Profile, Profiles},
-    request::Request,
     ollama::{Ollama, OllamaBuilder},
     openai::{
         EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
         OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
     },
-    request::{Delivery, Effort, Options, Request},
+    profiles::{Profile, Profiles},
+    request::Request,
 };
 
 pub use crate::options::{Delivery, Effort, Options};

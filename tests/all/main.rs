@@ -4,10 +4,10 @@
 mod kit;
 #[cfg(feature = "local")]
 mod offline;
+#[cfg(feature = "testing")]
+mod testing;
 #[cfg(feature = "local")]
 mod tools;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;
-#[cfg(feature = "testing")]
-mod testing;
