@@ -279,6 +279,29 @@ mod exact {
     }
 
     #[test]
+    fn no_piece_holds_a_long_run() {
+        for text in [
+            "a".repeat(5_000),
+            " ".repeat(5_000),
+            "漢".repeat(5_000),
+            "ab cd ".repeat(5_000),
+        ] {
+            let pieces: Vec<_> = count::pieces(&text).collect();
+            assert_eq!(pieces.concat(), text);
+            for piece in pieces {
+                let longest = piece.split(char::is_whitespace).map(str::len).max();
+                assert!(
+                    longest <= Some(260) && piece.len() <= 8_500,
+                    "{}",
+                    piece.len()
+                );
+                let spaces = piece.split(|letter: char| !letter.is_whitespace());
+                assert!(spaces.map(str::len).max() <= Some(260), "{}", piece.len());
+            }
+        }
+    }
+
+    #[test]
     fn cutting_leaves_prose_as_it_is() {
         let prose = "It was the best of times, it was the worst of times; ".repeat(20);
         let counter = Counter::for_model(&model("openai", "gpt-4o"));
