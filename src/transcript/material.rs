@@ -11,7 +11,7 @@ use crate::{
 
 const DROPPED: &str =
     "(An earlier part of the conversation was left out here because it was too long.)";
-/// From the second try on, a tool result is cut to so many characters.
+/// From the second try on, a tool result is cut to so many bytes.
 const SHORT_RESULT: usize = 4_000;
 
 /// The conversation as plain words of two speakers, cut into groups that stay together.
@@ -90,13 +90,18 @@ impl Material {
                 parts: vec![Part::text(text)],
             }),
         };
+        let cap = if self.shortened {
+            SHORT_RESULT
+        } else {
+            usize::MAX
+        };
         let begins = self.groups.front().and_then(|group| group.lines.first());
         if self.shortened || begins.is_some_and(|(role, _)| *role != Role::User) {
             say(Role::User, DROPPED.to_owned());
         }
         for (role, lines) in self.groups.iter().flat_map(|group| &group.lines) {
             for line in lines {
-                say(*role, line.text(self.shortened));
+                say(*role, line.text(cap));
             }
         }
         say(Role::User, prompt.to_owned());
@@ -124,15 +129,13 @@ impl Line {
         }
     }
 
-    fn text(&self, short: bool) -> String {
+    fn text(&self, cap: usize) -> String {
         match self {
             Self::Plain(text) => text.clone(),
             Self::Result { head, body } => {
-                let mut end = body.len();
-                if short && end > SHORT_RESULT {
-                    end = (0..=SHORT_RESULT)
-                        .rfind(|at| body.is_char_boundary(*at))
-                        .unwrap_or(0);
+                let mut end = body.len().min(cap);
+                while !body.is_char_boundary(end) {
+                    end -= 1;
                 }
                 let rest = if end < body.len() { "\n[…]" } else { "" };
                 format!("{head}\n{}{rest}\n</tool_result>", &body[..end])

@@ -192,8 +192,10 @@ fn lines_of_every_window_are_in_order_and_never_fall() {
         for percent in [None, Some(1)] {
             let mut model = model("v", "m");
             model.window = window;
-            let mut settings = CompactionSettings::default();
-            settings.percent = percent;
+            let settings = CompactionSettings {
+                percent,
+                ..CompactionSettings::default()
+            };
             let Thresholds {
                 warning,
                 compact,
