@@ -5,6 +5,7 @@ mod breaker;
 mod compact;
 mod count;
 mod limits;
+mod material;
 mod repair;
 mod summary;
 #[cfg(test)]
