@@ -126,6 +126,16 @@ impl State {
         matches!(self.mode, Mode::Open)
     }
 
+    /// Whether nothing is lost when this gate is forgotten.
+    pub(super) fn is_idle(&self, now: Instant, pace: &Pace) -> bool {
+        let quiet = now > self.refused_at + pace.relax;
+        match self.mode {
+            Mode::Open => true,
+            Mode::Shut { until } => quiet && now > until,
+            Mode::Probing { .. } | Mode::Paced { .. } => quiet,
+        }
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -142,6 +152,11 @@ impl State {
                 } else {
                     Step::Until(until)
                 };
+            }
+            // Nobody came for so long that nobody is left to be held back.
+            Mode::Shut { until } if now > until + pace.relax => {
+                self.open();
+                return Step::Go(self.epoch);
             }
             Mode::Probing { lease: Some(end) } if now < end => return Step::Until(end),
             Mode::Shut { .. } | Mode::Probing { .. } => {

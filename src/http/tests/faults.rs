@@ -359,7 +359,13 @@ async fn tls_works_up_to_a_certificate_nobody_trusts() {
         connect: Duration::from_millis(500),
         ..super::Settings::default()
     });
+    data(&client, server.call(Framing::Whole))
+        .await
+        .unwrap_err();
+    let made = client.doors_made();
+    assert_eq!(made, [true, false, false, false], "http sets up no TLS");
     let error = failure(&client, call).await;
+    assert_eq!(client.doors_made(), [true, false, true, false]);
     assert!(
         matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout),
         "{error}"
