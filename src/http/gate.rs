@@ -195,9 +195,14 @@ impl State {
                 };
             }
             Mode::Paced { gap, next } => {
-                let gap = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
-                let next = next.min(now + gap);
-                self.mode = Mode::Paced { gap, next };
+                let shorter = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
+                // Only while the pace grows, or each success would bring the next request forward.
+                let next = if shorter < gap {
+                    next.min(now + shorter)
+                } else {
+                    next
+                };
+                self.mode = Mode::Paced { gap: shorter, next };
             }
         }
         true
