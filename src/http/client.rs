@@ -158,6 +158,11 @@ impl Client {
         })
     }
 
+    /// The pooled HTTP client for an address.
+    pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
+        self.door(&Target::of(url)?)
+    }
+
     fn door(&self, target: &Target) -> Result<reqwest::Client> {
         let door = &self.0.doors[target.door()];
         if let Some(client) = door.get() {

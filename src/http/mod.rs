@@ -9,6 +9,7 @@ mod gate;
 mod governor;
 mod limits;
 mod lines;
+mod probe;
 mod retry;
 mod secrets;
 mod sse;
@@ -22,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::{client::Client, status::classify_status};
+pub(crate) use self::{client::Client, probe::probe, status::classify_status};
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
 use crate::error::Error;
 

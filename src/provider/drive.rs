@@ -1,7 +1,7 @@
 //! Joins a framed HTTP answer with a vendor's decoder into one stream of deltas.
 //! Refuses to know vendors; it only sees to it that an answer without its end counts as broken.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use async_stream::try_stream;
 use futures::StreamExt;
@@ -24,6 +24,28 @@ pub(crate) trait Decode: Send + 'static {
     }
 }
 
+/// How long the body may take to end after the vendor's last word. A body that was read to its end
+/// gives its connection back; one that is dropped earlier costs the next call a handshake.
+const LINGER: Duration = Duration::from_millis(50);
+
+/// The error for a frame that is not what the vendor's API sends.
+pub(crate) fn unreadable(event: &str, data: &str, error: serde_json::Error) -> Error {
+    // serde_json counts lines and columns; one number is easier to look up in a recording.
+    let before: usize = data
+        .split_inclusive('\n')
+        .take(error.line().saturating_sub(1))
+        .map(str::len)
+        .sum();
+    let offset = before + error.column();
+    let event = if event.is_empty() {
+        "the answer"
+    } else {
+        event
+    };
+    let message = format!("cannot read at byte {offset} of the event: `{event}`");
+    Error::new(ErrorKind::Decode, message).with_source(error)
+}
+
 /// The deltas of one answer. Nothing is sent before the first poll.
 pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Deltas {
     Box::pin(try_stream! {
@@ -34,6 +56,10 @@ pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Del
             decoder.frame(&frame.event, &frame.data, &mut out)?;
             while let Some(delta) = out.pop_front() {
                 let last = matches!(delta, Delta::Stop { .. });
+                if last {
+                    let rest = async { while frames.next().await.is_some_and(|f| f.is_ok()) {} };
+                    tokio::time::timeout(LINGER, rest).await.ok();
+                }
                 yield delta;
                 if last {
                     return;

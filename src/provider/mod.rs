@@ -1,17 +1,43 @@
 //! The contract between the engine and whatever answers as a model.
 //! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
 
+mod anthropic;
+#[cfg(test)]
+mod assembled;
 mod delta;
 mod drive;
+mod endpoint;
+mod gemini;
+mod lenient;
 mod model;
+mod names;
+mod offline;
+mod ollama;
+mod openai;
+mod plainly;
+mod previews;
+mod prices;
+mod profiles;
 mod request;
+mod schema;
 
 pub use self::{
+    anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
-    model::{Model, Profiles},
-    request::{Delivery, Effort, Options, Request},
+    gemini::{Gemini, GeminiBuilder, Thoughts},
+    model::{LongPrice, Model},
+    names::{Found, connect, from_env},
+    offline::Offline,
+    ollama::{Ollama, OllamaBuilder},
+    openai::{
+        EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
+        OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
+    },
+    profiles::{Profile, Profiles},
+    request::Request,
 };
 
+pub use crate::options::{Delivery, Effort, Options};
 use crate::{error::Result, scope::Scope};
 
 /// Something that answers as a model.
