@@ -47,6 +47,10 @@ impl Figures {
         if self.peak > PEAK {
             found.push("peak");
         }
+        // A scaled minute: holding everybody back for ever would make fine figures too.
+        if self.drained > Duration::from_secs(60) / SCALE {
+            found.push("slow");
+        }
         found
     }
 }
