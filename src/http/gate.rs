@@ -126,6 +126,16 @@ impl State {
         matches!(self.mode, Mode::Open)
     }
 
+    /// Whether nothing is lost when this gate is forgotten.
+    pub(super) fn is_idle(&self, now: Instant, pace: &Pace) -> bool {
+        let quiet = now > self.refused_at + pace.relax;
+        match self.mode {
+            Mode::Open => true,
+            Mode::Shut { until } => quiet && now > until,
+            Mode::Probing { .. } | Mode::Paced { .. } => quiet,
+        }
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
@@ -142,6 +152,11 @@ impl State {
                 } else {
                     Step::Until(until)
                 };
+            }
+            // Nobody came for so long that nobody is left to be held back.
+            Mode::Shut { until } if now > until + pace.relax => {
+                self.open();
+                return Step::Go(self.epoch);
             }
             Mode::Probing { lease: Some(end) } if now < end => return Step::Until(end),
             Mode::Shut { .. } | Mode::Probing { .. } => {
@@ -180,9 +195,14 @@ impl State {
                 };
             }
             Mode::Paced { gap, next } => {
-                let gap = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
-                let next = next.min(now + gap);
-                self.mode = Mode::Paced { gap, next };
+                let shorter = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
+                // Only while the pace grows, or each success would bring the next request forward.
+                let next = if shorter < gap {
+                    next.min(now + shorter)
+                } else {
+                    next
+                };
+                self.mode = Mode::Paced { gap: shorter, next };
             }
         }
         true

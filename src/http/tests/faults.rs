@@ -359,7 +359,13 @@ async fn tls_works_up_to_a_certificate_nobody_trusts() {
         connect: Duration::from_millis(500),
         ..super::Settings::default()
     });
+    data(&client, server.call(Framing::Whole))
+        .await
+        .unwrap_err();
+    let made = client.doors_made();
+    assert_eq!(made, [true, false, false, false], "http sets up no TLS");
     let error = failure(&client, call).await;
+    assert_eq!(client.doors_made(), [true, false, true, false]);
     assert!(
         matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout),
         "{error}"
@@ -415,6 +421,51 @@ async fn dropping_the_stream_closes_the_connection() {
     }
     let seen = tokio::time::timeout(Duration::from_secs(2), is_closed.recv()).await;
     assert_eq!(seen, Ok(Some(())));
+}
+
+/// A reader that stops at the vendor's end mark, before the end of the body, does not cost the next
+/// call a connection where the rest of the body has come already.
+#[tokio::test]
+async fn a_finished_answer_leaves_its_connection_to_the_next_call() {
+    for reads_on in [Reads::ToTheEnd, Reads::ToTheMark] {
+        let server = Server::start(|mut peer: Peer| async move {
+            loop {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+                peer.send(format!(
+                    "{head}9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+                ))
+                .await;
+                if super::read_request(&mut peer.socket).await.is_none() {
+                    return;
+                }
+            }
+        })
+        .await;
+        let client = client();
+        for _ in 0..20 {
+            let mut stream = pin!(client.open(server.call(Framing::Sse)));
+            assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
+            assert_eq!(stream.next().await.unwrap().unwrap().data, "2");
+            if reads_on == Reads::ToTheEnd {
+                assert!(stream.next().await.is_none());
+            }
+        }
+        // The connection's own task must notice the end before the next call asks: now and then
+        // it is late, and a new one is made.
+        let most = if reads_on == Reads::ToTheEnd { 1 } else { 10 };
+        let connections = server.requests();
+        assert!(
+            connections <= most,
+            "{reads_on:?}: {connections} connections"
+        );
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reads {
+    ToTheEnd,
+    ToTheMark,
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -235,6 +235,17 @@ async fn who_never_comes_back_does_not_keep_the_gate_narrow() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_gate_that_nobody_came_to_is_open_again() {
+    let governor = governor();
+    admitted(&governor, 1)
+        .await
+        .failed(&refusal(ErrorKind::RateLimited), None);
+    advance(Duration::from_secs(31)).await;
+    let tickets: Vec<_> = (0..100).filter_map(|_| may_go(&governor, 1)).collect();
+    assert_eq!(tickets.len(), 100);
+}
+
+#[tokio::test(start_paused = true)]
 async fn nobody_waits_for_ever() {
     let governor = governor();
     admitted(&governor, 1)

@@ -177,6 +177,12 @@ fn client() -> Client {
     })
 }
 
+/// Shows a measured figure to whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are what these proofs are for")]
+fn figure(text: std::fmt::Arguments<'_>) {
+    println!("{text}");
+}
+
 /// Everything a call gives: the frames, and the error at the end if there is one.
 async fn all(client: &Client, call: Call) -> (Vec<Frame>, Option<Error>) {
     let mut stream = pin!(client.open(call));

@@ -20,7 +20,7 @@ use super::{
         sse::Events,
         watch::{Timers, Watch},
     },
-    Client, Framing, Peer, SSE_HEAD, Server, all, client, failure,
+    Client, Framing, Peer, SSE_HEAD, Server, all, client, failure, figure,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -152,7 +152,7 @@ async fn p10_each_timer_runs_out_at_its_time_and_says_which() {
     ] {
         let (_, error) = run(Timed::new(&rows)).await;
         let (at, error) = error.unwrap();
-        println!("{name}: {at:.3} s, {error}");
+        figure(format_args!("{name}: {at:.3} s, {error}"));
         assert_about(at, wanted);
         assert_eq!(error.kind(), ErrorKind::Timeout);
         assert!(error.to_string().starts_with(timer), "{name}: {error}");
