@@ -2,6 +2,8 @@
 //! Refuses to retry, to keep history and to know agents: one call of [`Provider::stream`] is one try.
 
 mod anthropic;
+#[cfg(test)]
+mod assembled;
 mod delta;
 mod drive;
 mod endpoint;

@@ -8,6 +8,7 @@ use serde_json::value::RawValue;
 
 use super::{
     VENDOR,
+    verbatim::with_field,
     wire::{
         Answer, AnyBlock, AnyDelta, BlockDelta, BlockStart, BlockStop, ByLifetime, Counts,
         MessageDelta, MessageStart, StopDetails, StrangeDelta, Tag, Text,
@@ -386,54 +387,6 @@ fn refusal(details: Option<&RawValue>) -> String {
         Some((Some(category), Some(text))) => format!("{category}: {text}"),
         Some((Some(text), None) | (None, Some(text))) => text,
         _ => String::new(),
-    }
-}
-
-/// The same object with one field changed, every other byte as it was.
-fn with_field(object: &RawValue, name: &str, value: &RawValue) -> Box<RawValue> {
-    let Ok(fields) = serde_json::from_str::<Fields<'_>>(object.get()) else {
-        return object.to_owned();
-    };
-    let mut text = object.get().to_owned();
-    match fields.0.iter().find(|(field, _)| field == name) {
-        Some((_, old)) => {
-            let at = old.get().as_ptr() as usize - object.get().as_ptr() as usize;
-            text.replace_range(at..at + old.get().len(), value.get());
-        }
-        None => {
-            let comma = if fields.0.is_empty() { "" } else { "," };
-            let end = text.len() - 1;
-            text.insert_str(end, &format!("{comma}\"{name}\":{}", value.get()));
-        }
-    }
-    RawValue::from_string(text).unwrap_or_else(|_| object.to_owned())
-}
-
-/// The fields of an object, in order, each a slice of the text it was read from.
-struct Fields<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
-
-impl<'de> Deserialize<'de> for Fields<'de> {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> serde::de::Visitor<'de> for Visitor {
-            type Value = Fields<'de>;
-
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A>(self, mut map: A) -> Result<Self::Value, A::Error>
-            where
-                A: serde::de::MapAccess<'de>,
-            {
-                let mut fields = Vec::new();
-                while let Some((name, value)) = map.next_entry::<Text<'de>, &'de RawValue>()? {
-                    fields.push((name.0, value));
-                }
-                Ok(Fields(fields))
-            }
-        }
-        deserializer.deserialize_map(Visitor)
     }
 }
 

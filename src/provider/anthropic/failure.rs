@@ -1,7 +1,7 @@
 //! The vendor's errors as ours: bodies of failed answers, and the `error` event inside good ones.
 //! Refuses to decide about retries: it only says what went wrong.
 
-use super::wire::Failure;
+use super::wire::{Failure, FailureDetails};
 use crate::{
     error::{Error, ErrorKind},
     http::Reply,
@@ -27,7 +27,14 @@ fn make(body: &str, status: Option<u16>) -> Error {
         Some(failure) => (&*failure.error.kind, &*failure.error.message),
         None => ("", body.trim()),
     };
-    let kind = kind(word, text, status);
+    let details = failure.as_ref().and_then(|failure| failure.error.details);
+    let details =
+        details.and_then(|raw| serde_json::from_str::<FailureDetails<'_>>(raw.get()).ok());
+    let code = details
+        .and_then(|details| details.error_code)
+        .unwrap_or_default()
+        .0;
+    let kind = kind(word, &code, text, status);
     let what = match kind {
         ErrorKind::Auth => "Anthropic does not accept the key",
         ErrorKind::Forbidden => "Anthropic does not allow this with this key",
@@ -61,9 +68,13 @@ fn make(body: &str, status: Option<u16>) -> Error {
     }
 }
 
-fn kind(word: &str, text: &str, status: Option<u16>) -> ErrorKind {
+/// `code` is the newer and finer word; the text is looked at only where both say too little.
+fn kind(word: &str, code: &str, text: &str, status: Option<u16>) -> ErrorKind {
     let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
     match word {
+        // Comes as a rate limit, but no wait of ours outlasts it.
+        _ if code.ends_with("spend_limit_reached") => ErrorKind::QuotaExhausted,
+        _ if code == "request_body_too_large_after_decoding" => ErrorKind::ContextTooLong,
         "invalid_request_error" if says(&["prompt is too long", "exceed context limit"]) => {
             ErrorKind::ContextTooLong
         }

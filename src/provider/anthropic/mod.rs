@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod failure;
 mod thinking;
+mod verbatim;
 mod wire;
 
 #[cfg(test)]
@@ -54,7 +55,6 @@ const WHOLE_FIRST_BYTE: Duration = Duration::from_secs(600);
 pub struct Anthropic {
     model: Model,
     endpoint: Endpoint,
-    client: Client,
     choices: Choices,
 }
 
@@ -189,7 +189,6 @@ impl AnthropicBuilder {
         Ok(Anthropic {
             endpoint: self.entry.open(&DOOR)?,
             model: self.model,
-            client: Client::shared(),
             choices: self.choices,
         })
     }
@@ -237,7 +236,8 @@ impl Provider for Anthropic {
 
     fn stream(&self, request: &Request<'_>, _scope: &Scope) -> Result<Deltas> {
         let call = self.call(request)?;
-        Ok(drive(self.client.clone(), call, Decoder::default()))
+        // Only here, so that building a provider sets up no TLS.
+        Ok(drive(Client::shared(), call, Decoder::default()))
     }
 }
 

@@ -323,4 +323,13 @@ pub(super) struct FailureWords<'a> {
     pub(super) kind: Cow<'a, str>,
     #[serde(borrow, default)]
     pub(super) message: Cow<'a, str>,
+    #[serde(borrow, default)]
+    pub(super) details: Option<&'a RawValue>,
+}
+
+/// The one detail that says more than the type.
+#[derive(Deserialize)]
+pub(super) struct FailureDetails<'a> {
+    #[serde(borrow, default)]
+    pub(super) error_code: Option<Text<'a>>,
 }

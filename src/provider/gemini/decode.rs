@@ -28,16 +28,46 @@ const MAX_PARTS: u32 = 10_000;
 pub(super) struct Decoder {
     started: bool,
     parts: u32,
-    /// The part that unsigned text goes on with, and whether it is reasoning.
-    growing: Option<(u32, bool)>,
+    /// The part that unsigned text goes on with.
+    growing: Option<(u32, Voice)>,
     counts: Sum,
     stop: Option<(Stop, String)>,
+}
+
+/// What a text is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Voice {
+    Said,
+    Thought,
 }
 
 type Out = VecDeque<Delta>;
 
 impl Decode for Decoder {
     fn frame(&mut self, event: &str, data: &str, out: &mut Out) -> Result<()> {
+        // A proxy that drops `alt=sse` from the address gets a list of what else comes one by one.
+        if data.trim_start().starts_with('[') && data.trim() != "[DONE]" {
+            let list: Vec<&RawValue> =
+                serde_json::from_str(data).map_err(|error| unreadable(event, data, error))?;
+            return list
+                .into_iter()
+                .try_for_each(|chunk| self.chunk(event, chunk.get(), out));
+        }
+        self.chunk(event, data, out)
+    }
+
+    /// The end of the body ends the turn, but only after a reason was given: a connection that
+    /// closes early looks the same otherwise.
+    fn end(&mut self, out: &mut Out) -> Result<()> {
+        if let Some((stop, raw)) = self.stop.take() {
+            out.push_back(Delta::Stop { stop, raw });
+        }
+        Ok(())
+    }
+}
+
+impl Decoder {
+    fn chunk(&mut self, event: &str, data: &str, out: &mut Out) -> Result<()> {
         let chunk: Chunk<'_> = match serde_json::from_str(data) {
             Ok(chunk) => chunk,
             Err(_) if data.trim() == "[DONE]" => return Ok(()),
@@ -64,17 +94,6 @@ impl Decode for Decoder {
         Ok(())
     }
 
-    /// The end of the body ends the turn, but only after a reason was given: a connection that
-    /// closes early looks the same otherwise.
-    fn end(&mut self, out: &mut Out) -> Result<()> {
-        if let Some((stop, raw)) = self.stop.take() {
-            out.push_back(Delta::Stop { stop, raw });
-        }
-        Ok(())
-    }
-}
-
-impl Decoder {
     fn candidate(&mut self, candidate: Candidate<'_>, out: &mut Out) -> Result<()> {
         let parts = candidate.content.and_then(|content| content.parts);
         for part in parts.unwrap_or_default() {
@@ -94,6 +113,10 @@ impl Decoder {
         };
         let signature = any.thought_signature.filter(|text| !text.0.is_empty());
         let signature = signature.map(|text| text.0.into_owned());
+        let voice = match any.thought {
+            Some(true) => Voice::Thought,
+            _ => Voice::Said,
+        };
         match (any.function_call, any.text) {
             (Some(call), _) if call.name.is_some() => self.call(call, signature, out),
             (Some(_), _) => {
@@ -102,14 +125,11 @@ impl Decoder {
             }
             (None, Some(text)) => {
                 let text = text.0.into_owned();
-                self.text(text, any.thought == Some(true), signature, out)
+                self.text(text, voice, signature, out)
             }
             (None, None) => match signature.filter(|_| is_bare(raw)) {
                 // A signature by itself seals an empty text.
-                Some(signature) => {
-                    let thought = any.thought == Some(true);
-                    self.text(String::new(), thought, Some(signature), out)
-                }
+                Some(signature) => self.text(String::new(), voice, Some(signature), out),
                 None => self.opaque(raw, out),
             },
         }
@@ -118,7 +138,7 @@ impl Decoder {
     fn text(
         &mut self,
         text: String,
-        thought: bool,
+        voice: Voice,
         signature: Option<String>,
         out: &mut Out,
     ) -> Result<()> {
@@ -127,13 +147,13 @@ impl Decoder {
         }
         let part = match self.growing {
             // A signed part is never joined with an unsigned one: it would go back changed.
-            Some((part, kind)) if kind == thought && signature.is_none() => part,
+            Some((part, kind)) if kind == voice && signature.is_none() => part,
             _ => self.next()?,
         };
-        self.growing = signature.is_none().then_some((part, thought));
-        out.push_back(match thought {
-            true => Delta::Thinking { part, text },
-            false => Delta::Text { part, text },
+        self.growing = signature.is_none().then_some((part, voice));
+        out.push_back(match voice {
+            Voice::Thought => Delta::Thinking { part, text },
+            Voice::Said => Delta::Text { part, text },
         });
         seal(part, signature, out);
         Ok(())
@@ -218,10 +238,17 @@ fn stop(raw: &str, message: &str) -> Stop {
         | "SPII"
         | "IMAGE_SAFETY"
         | "IMAGE_PROHIBITED_CONTENT"
-        | "IMAGE_RECITATION" => Stop::Refused {
+        | "IMAGE_RECITATION"
+        | "ESCALATION"
+        | "PUP_LIMITED_DISABLED"
+        | "MODEL_ARMOR" => Stop::Refused {
             reason: reason(raw, message),
         },
-        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" => Stop::BadCall,
+        "CONTINUATION" => Stop::Length,
+        "MALFORMED_RESPONSE"
+        | "MALFORMED_FUNCTION_CALL"
+        | "UNEXPECTED_TOOL_CALL"
+        | "TOO_MANY_TOOL_CALLS" => Stop::BadCall,
         _ => Stop::Unknown,
     }
 }

@@ -143,20 +143,21 @@ fn encode_tools(specs: &[ToolSpec]) -> Vec<u8> {
 /// heed only some keywords, and want nothing beside a `$ref`.
 fn acceptable(map: &mut Map<String, Value>) {
     schema::plain(map);
-    if map.get("allOf").and_then(Value::as_array).map(Vec::len) == Some(1) {
-        if let Some(list) = map.remove("allOf") {
-            map.entry("anyOf").or_insert(list);
-        }
+    if map.get("allOf").and_then(Value::as_array).map(Vec::len) == Some(1)
+        && let Some(list) = map.remove("allOf")
+    {
+        map.entry("anyOf").or_insert(list);
     }
     let alone = map
         .keys()
         .all(|keyword| keyword.starts_with('$') || keyword == "definitions");
-    if !alone && !map.contains_key("anyOf") {
-        if let Some(target) = map.remove("$ref") {
-            let mut reference = Map::new();
-            reference.insert("$ref".into(), target);
-            map.insert("anyOf".into(), vec![Value::Object(reference)].into());
-        }
+    if !alone
+        && !map.contains_key("anyOf")
+        && let Some(target) = map.remove("$ref")
+    {
+        let mut reference = Map::new();
+        reference.insert("$ref".into(), target);
+        map.insert("anyOf".into(), vec![Value::Object(reference)].into());
     }
 }
 

@@ -28,10 +28,12 @@ pub(super) fn in_stream(data: &str) -> Error {
 fn make(body: &str, status: Option<u16>) -> Error {
     let body = body.trim();
     // Without `alt=sse` everything comes as a list, errors too.
-    let failure = serde_json::from_str::<Failure<'_>>(body).ok().or_else(|| {
-        let list = serde_json::from_str::<Vec<Failure<'_>>>(body).ok()?;
-        list.into_iter().next()
-    });
+    let failure: Option<Failure<'_>> = match body.starts_with('[') {
+        true => serde_json::from_str::<Vec<_>>(body)
+            .ok()
+            .and_then(|list| list.into_iter().next()),
+        false => serde_json::from_str(body).ok(),
+    };
     let Some(FailureWords {
         code,
         message,

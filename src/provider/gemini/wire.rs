@@ -79,6 +79,10 @@ pub(super) struct Turn<'a> {
 
 #[derive(Serialize)]
 #[serde(untagged)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "lives only while one message is encoded"
+)]
 pub(super) enum Item<'a> {
     Known(Known<'a>),
     /// A part that goes back as it came.
