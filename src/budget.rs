@@ -196,6 +196,14 @@ impl Meter {
         Ok(())
     }
 
+    /// Is anything left for one more try of a call that was admitted? Counts nothing.
+    ///
+    /// # Errors
+    /// The first limit that has nothing left, here or above; calls are not looked at.
+    pub fn affords(&self) -> Result<(), Spent> {
+        self.line().try_for_each(Node::check_spent)
+    }
+
     /// Books what a call used, here and above.
     pub fn charge(&self, usage: &Usage, cost: Cost) {
         for node in self.line() {
@@ -225,11 +233,11 @@ impl Meter {
 
 impl Node {
     fn check(&self) -> Result<(), Spent> {
-        let full = |limit, allowed: Option<u64>, used: u64| match allowed {
-            Some(allowed) if used >= allowed => Err(Spent { limit, allowed }),
-            _ => Ok(()),
-        };
         full(Limit::Turns, self.budget.turns, self.turns.load(Relaxed))?;
+        self.check_spent()
+    }
+
+    fn check_spent(&self) -> Result<(), Spent> {
         full(Limit::Tokens, self.budget.tokens, self.tokens.load(Relaxed))?;
         full(Limit::Money, self.budget.micros, self.micros.load(Relaxed))?;
         let millis = |time: Duration| time.as_millis() as u64;
@@ -238,6 +246,13 @@ impl Node {
             self.budget.time.map(millis),
             millis(self.started.elapsed()),
         )
+    }
+}
+
+fn full(limit: Limit, allowed: Option<u64>, used: u64) -> Result<(), Spent> {
+    match allowed {
+        Some(allowed) if used >= allowed => Err(Spent { limit, allowed }),
+        _ => Ok(()),
     }
 }
 

@@ -59,7 +59,16 @@ struct Inner {
     request_id: Option<String>,
     retry_after: Option<Duration>,
     billed: bool,
+    retry: Retry,
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What the vendor said about trying again.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Retry {
+    Unsaid,
+    Yes,
+    No,
 }
 
 /// The result of this crate's functions.
@@ -76,6 +85,7 @@ impl Error {
             request_id: None,
             retry_after: None,
             billed: false,
+            retry: Retry::Unsaid,
             source: None,
         }))
     }
@@ -110,6 +120,19 @@ impl Error {
         self.change(|inner| inner.billed = true)
     }
 
+    /// Marks that the vendor says that the same request may succeed later. That is not believed of
+    /// a wrong key or a wrong request.
+    #[must_use]
+    pub fn worth_retrying(self) -> Self {
+        self.change(|inner| inner.retry = Retry::Yes)
+    }
+
+    /// Marks that the vendor says that trying again is useless.
+    #[must_use]
+    pub fn not_worth_retrying(self) -> Self {
+        self.change(|inner| inner.retry = Retry::No)
+    }
+
     /// With what caused it.
     #[must_use]
     pub fn with_source(self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -128,6 +151,7 @@ impl Error {
                 request_id: shared.request_id.clone(),
                 retry_after: shared.retry_after,
                 billed: shared.billed,
+                retry: shared.retry,
                 source: shared.source.as_ref().map(|s| s.to_string().into()),
             },
         };
@@ -168,10 +192,18 @@ impl Error {
     /// Whether the same request may succeed a little later.
     pub fn is_transient(&self) -> bool {
         use ErrorKind as K;
-        matches!(
-            self.0.kind,
-            K::RateLimited | K::Overloaded | K::Server | K::Connect | K::Disconnected | K::Timeout
-        )
+        let passes = match self.0.kind {
+            K::RateLimited | K::Overloaded | K::Server => true,
+            K::Connect | K::Disconnected | K::Timeout => true,
+            K::Auth | K::Forbidden | K::NotFound | K::BadRequest => return false,
+            K::ContextTooLong | K::QuotaExhausted | K::Cancelled => return false,
+            _ => false,
+        };
+        match self.0.retry {
+            Retry::Unsaid => passes,
+            Retry::Yes => true,
+            Retry::No => false,
+        }
     }
 
     /// Whether the history is too long for the model.

@@ -265,6 +265,39 @@ impl StopReason {
         }
     }
 
+    /// The reason as an error, for callers that wanted a finished turn.
+    pub fn into_error(self) -> Error {
+        use crate::error::ErrorKind as K;
+        match self {
+            Self::Failed {
+                error: Some(error), ..
+            } => error,
+            Self::Failed {
+                message,
+                hint,
+                error: None,
+            } => {
+                let error = Error::new(K::Server, message);
+                if let Some(hint) = hint {
+                    error.with_hint(hint)
+                } else {
+                    error
+                }
+            }
+            Self::Finished => Error::new(K::Bug, "the turn finished"),
+            Self::Truncated => Error::new(K::Limit, "the answer was cut off at the output limit")
+                .with_hint("allow more output tokens"),
+            Self::Cancelled => Error::new(K::Cancelled, "the turn was cancelled"),
+            Self::BudgetSpent { limit } => {
+                Error::new(K::Limit, format!("the budget is spent: `{limit}`"))
+            }
+            Self::ContextFull => Error::new(K::ContextTooLong, "the history no longer fits"),
+            Self::Refused { reason } => {
+                Error::new(K::Forbidden, format!("the turn was refused: `{reason}`"))
+            }
+        }
+    }
+
     /// Whether the turn did what was asked.
     pub fn is_finished(&self) -> bool {
         *self == Self::Finished

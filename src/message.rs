@@ -362,6 +362,34 @@ impl From<&str> for Content {
     }
 }
 
+/// What somebody tells an agent while it works or waits.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Note {
+    /// Who says it: a person, an agent, a timer.
+    pub from: String,
+    /// What is said.
+    pub text: String,
+    /// How soon it wants to be heard.
+    pub urgency: Urgency,
+}
+
+impl Note {
+    /// The sender of what a person says: it reaches the model as it is, in no frame.
+    pub const PERSON: &'static str = "user";
+}
+
+/// How soon a [`Note`] wants to be heard. Later words are less urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Urgency {
+    /// At once: what the agent is doing is broken off.
+    Interrupt,
+    /// Before the next call of the model.
+    NextStep,
+    /// When the agent has nothing else to do.
+    WhenIdle,
+}
+
 /// A JSON text, kept byte for byte and cheap to clone.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(transparent)]

@@ -176,7 +176,27 @@ pub enum Ruling {
     Deny(String),
 }
 
+impl Ruling {
+    /// The narrower of two rulings.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (deny @ Self::Deny(_), _) | (_, deny @ Self::Deny(_)) => deny,
+            (ask @ Self::Ask(_), _) | (_, ask @ Self::Ask(_)) => ask,
+            (Self::Allow, Self::Allow) => Self::Allow,
+        }
+    }
+}
+
 impl Permissions {
+    /// Everything may run: what stands above a root, which then narrows it.
+    pub fn unrestricted() -> Self {
+        Self {
+            mode: Mode::Bypass,
+            ..Self::default()
+        }
+    }
+
     /// What the rules say of a call.
     pub fn rule(&self, spec: &ToolSpec, input: &Value) -> Ruling {
         let subject = spec

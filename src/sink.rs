@@ -8,6 +8,9 @@ use crate::{
     id::{AgentPath, TurnId},
 };
 
+/// How many events a sink holds before writers wait.
+pub const SINK_CAPACITY: usize = 1024;
+
 /// Where a tool or a child agent puts its events. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Sink {
@@ -19,9 +22,6 @@ pub struct Sink {
 pub struct SinkReader {
     receiver: mpsc::Receiver<Event>,
 }
-
-/// How many events a sink holds before writers wait.
-pub const SINK_CAPACITY: usize = 1024;
 
 impl Sink {
     /// A sink and its reading end.
@@ -57,13 +57,31 @@ impl SinkReader {
     }
 }
 
-/// An event of this agent and turn, not yet numbered.
-pub(crate) fn unnumbered(agent: &AgentPath, turn: TurnId, kind: EventKind) -> Event {
-    Event {
-        seq: 0,
-        agent: agent.clone(),
-        parent: agent.parent(),
-        turn,
-        kind,
+/// Where events come from: filled in once for each turn, cloned into each event.
+#[derive(Clone, Debug)]
+pub(crate) struct Origin {
+    pub(crate) agent: AgentPath,
+    pub(crate) parent: Option<AgentPath>,
+    pub(crate) turn: TurnId,
+}
+
+impl Origin {
+    pub(crate) fn new(agent: &AgentPath, turn: TurnId) -> Self {
+        Self {
+            agent: agent.clone(),
+            parent: agent.parent(),
+            turn,
+        }
+    }
+
+    /// An event from here, not yet numbered.
+    pub(crate) fn event(&self, kind: EventKind) -> Event {
+        Event {
+            seq: 0,
+            agent: self.agent.clone(),
+            parent: self.parent.clone(),
+            turn: self.turn,
+            kind,
+        }
     }
 }

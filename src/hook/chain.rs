@@ -73,6 +73,17 @@ impl Hooks {
         }
     }
 
+    /// These hooks, then those.
+    #[must_use]
+    pub fn and(&self, more: &Self) -> Self {
+        if more.is_empty() {
+            return self.clone();
+        }
+        Self {
+            list: self.list.iter().chain(more.list.iter()).cloned().collect(),
+        }
+    }
+
     /// Whether there is no hook.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

@@ -12,7 +12,7 @@ pub use self::chain::{Hooks, Point};
 use crate::{
     id::{AgentPath, TurnId},
     message::{Message, ToolCall, ToolResult},
-    provider::Options,
+    options::Options,
 };
 
 /// What a hook decides.

@@ -1,14 +1,31 @@
-//! The only door to the network for model calls: one pooled client, framed answers, timers, pace.
+//! The only door to the network for model calls: pooled clients, framed answers, timers, pace.
 //! Refuses to retry and to know vendors; above it nobody can tell which HTTP library is used.
 
-use std::{fmt, time::Duration};
+mod body;
+mod client;
+mod cut;
+mod fault;
+mod gate;
+mod governor;
+mod limits;
+mod lines;
+mod probe;
+mod retry;
+mod secrets;
+mod sse;
+mod status;
+#[cfg(test)]
+mod tests;
+mod watch;
+mod whole;
 
-use async_stream::try_stream;
+use std::time::Duration;
+
 use bytes::Bytes;
-use eventsource_stream::Eventsource;
-use futures::{Stream, StreamExt, stream};
 
-use crate::error::{Error, ErrorKind, Result};
+pub(crate) use self::{client::Client, probe::probe, status::classify_status};
+pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
+use crate::error::Error;
 
 /// One POST request whose answer is read frame by frame.
 pub(crate) struct Call {
@@ -50,66 +67,25 @@ pub(crate) struct Frame {
     pub(crate) data: String,
 }
 
-/// An answer whose status is not a success.
+/// An answer that is an error: its status is not a success, or its body says so.
+///
+/// Status, request id, `retry-after` and `x-should-retry` are put on the vendor's error by this
+/// room, so that no vendor has to read headers.
 pub(crate) struct Reply<'a> {
     /// The HTTP status.
     pub(crate) status: u16,
-    /// The start of the body, as text.
+    /// The start of the body, as text; the keys that were sent are not in it.
     pub(crate) body: &'a str,
 }
 
 /// Defaults of the timers.
 pub(crate) const FIRST_BYTE: Duration = Duration::from_secs(120);
 pub(crate) const IDLE: Duration = Duration::from_secs(300);
-
-/// The pooled client. Cheap to clone.
-#[derive(Clone)]
-pub(crate) struct Client {
-    inner: reqwest::Client,
-}
-
-impl Client {
-    /// The client that all providers of this process share.
-    pub(crate) fn shared() -> Self {
-        Self {
-            inner: reqwest::Client::new(),
-        }
-    }
-
-    /// Sends the call when first polled; dropping the stream closes the connection.
-    pub(crate) fn open(&self, call: Call) -> impl Stream<Item = Result<Frame>> + Send + 'static {
-        let client = self.inner.clone();
-        try_stream! {
-            let mut request = client.post(&call.url).header("content-type", "application/json");
-            for (name, value) in &call.headers {
-                request = request.header(*name, value);
-            }
-            let lost = |kind, error: reqwest::Error| Error::new(kind, "HTTP").with_source(error);
-            let response = request
-                .body(call.body)
-                .send()
-                .await
-                .map_err(|error| lost(ErrorKind::Connect, error))?;
-            let status = response.status();
-            if !status.is_success() {
-                let body = response.text().await.unwrap_or_default();
-                Err((call.classify)(&Reply { status: status.as_u16(), body: &body }))?;
-                return;
-            }
-            let bytes = stream::unfold(response, |mut response| async {
-                Some((response.chunk().await.transpose()?, response))
-            });
-            let mut frames = Box::pin(bytes.eventsource());
-            while let Some(frame) = frames.next().await {
-                let frame = frame.map_err(|e| Error::new(ErrorKind::Disconnected, e.to_string()))?;
-                yield Frame { event: frame.event, data: frame.data };
-            }
-        }
-    }
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Client")
-    }
-}
+/// How long an answer may consist of nothing but pings and comments.
+pub(crate) const NO_PROGRESS: Duration = Duration::from_secs(600);
+/// How long a connection may take to be made, TLS included.
+pub(crate) const CONNECT: Duration = Duration::from_secs(20);
+/// The largest event or line of a streamed answer.
+pub(crate) const MAX_EVENT: usize = 16 << 20;
+/// The largest answer that is read as one frame.
+pub(crate) const MAX_WHOLE: usize = 64 << 20;

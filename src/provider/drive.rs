@@ -1,7 +1,7 @@
 //! Joins a framed HTTP answer with a vendor's decoder into one stream of deltas.
 //! Refuses to know vendors; it only sees to it that an answer without its end counts as broken.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use async_stream::try_stream;
 use futures::StreamExt;
@@ -23,6 +23,10 @@ pub(crate) trait Decode: Send + 'static {
         Ok(())
     }
 }
+
+/// How long the body may take to end after the vendor's last word. A body that was read to its end
+/// gives its connection back; one that is dropped earlier costs the next call a handshake.
+const LINGER: Duration = Duration::from_millis(50);
 
 /// The error for a frame that is not what the vendor's API sends.
 pub(crate) fn unreadable(event: &str, data: &str, error: serde_json::Error) -> Error {
@@ -52,6 +56,10 @@ pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Del
             decoder.frame(&frame.event, &frame.data, &mut out)?;
             while let Some(delta) = out.pop_front() {
                 let last = matches!(delta, Delta::Stop { .. });
+                if last {
+                    let rest = async { while frames.next().await.is_some_and(|f| f.is_ok()) {} };
+                    tokio::time::timeout(LINGER, rest).await.ok();
+                }
                 yield delta;
                 if last {
                     return;

@@ -10,10 +10,14 @@ mod endpoint;
 mod gemini;
 mod lenient;
 mod model;
+mod names;
+mod offline;
 mod ollama;
 mod openai;
 mod plainly;
 mod previews;
+mod prices;
+mod profiles;
 mod request;
 mod schema;
 
@@ -21,15 +25,19 @@ pub use self::{
     anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
     gemini::{Gemini, GeminiBuilder, Thoughts},
-    model::{Model, Profiles},
+    model::{LongPrice, Model},
+    names::{Found, connect, from_env},
+    offline::Offline,
     ollama::{Ollama, OllamaBuilder},
     openai::{
         EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
         OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
     },
-    request::{Delivery, Effort, Options, Request},
+    profiles::{Profile, Profiles},
+    request::Request,
 };
 
+pub use crate::options::{Delivery, Effort, Options};
 use crate::{error::Result, scope::Scope};
 
 /// Something that answers as a model.

@@ -11,18 +11,18 @@ use crate::{
     event::EventKind,
     id::{AgentPath, CallId, TurnId},
     scope::Scope,
-    sink::{Sink, unnumbered},
+    sink::{Origin, Sink},
 };
 
 /// What a running tool is given besides its arguments. Cheap to clone.
 #[derive(Clone)]
 pub struct ToolContext {
-    pub(crate) inner: Arc<ContextInner>,
+    inner: Arc<ContextInner>,
 }
 
 pub(crate) struct ContextInner {
     pub(crate) scope: Scope,
-    pub(crate) turn: TurnId,
+    pub(crate) origin: Origin,
     pub(crate) call: CallId,
     pub(crate) key: String,
     pub(crate) sink: Sink,
@@ -32,13 +32,20 @@ pub(crate) struct ContextInner {
 }
 
 impl ToolContext {
+    pub(crate) fn new(inner: ContextInner) -> Self {
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
     /// A context for calling a tool by hand, in a test. Its updates go nowhere.
     pub fn detached(call: &str) -> Self {
         let (sink, _) = Sink::new();
+        let scope = Scope::root();
         Self {
             inner: Arc::new(ContextInner {
-                scope: Scope::root(),
-                turn: TurnId(0),
+                origin: Origin::new(scope.path(), TurnId(0)),
+                scope,
                 call: CallId::new(call),
                 key: call.to_owned(),
                 sink,
@@ -86,9 +93,7 @@ impl ToolContext {
             call: self.inner.call.clone(),
             text: text.into(),
         };
-        self.inner
-            .sink
-            .offer(unnumbered(self.agent(), self.inner.turn, kind));
+        self.inner.sink.offer(self.inner.origin.event(kind));
     }
 
     /// Runs code that blocks, on a thread made for that.

@@ -7,6 +7,7 @@ mod output;
 mod set;
 mod typed;
 
+pub(crate) use self::{context::ContextInner, typed::schema_of};
 pub use self::{
     context::ToolContext,
     function::tool_fn,
@@ -18,7 +19,7 @@ pub use self::{
 use async_trait::async_trait;
 use serde_json::Value;
 
-pub use crate::spec::{Access, Effect, Lane, ToolSpec};
+use crate::spec::ToolSpec;
 
 /// A tool as the engine sees it. Authors usually write a [`TypedTool`] or use [`tool_fn`].
 ///

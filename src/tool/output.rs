@@ -169,6 +169,20 @@ impl Output {
         text
     }
 
+    /// A text cut to the same cap as this buffer.
+    pub(crate) fn cut(&self, text: String) -> String {
+        let cap = {
+            let buffer = self.buffer();
+            buffer.head_cap + buffer.tail_cap
+        };
+        if text.len() <= cap {
+            return text;
+        }
+        let whole = Self::with_cap(cap);
+        whole.write(text);
+        whole.text()
+    }
+
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,6 +1,12 @@
 //! The contract of a tracer: it hears every event.
 //! Refuses to alter anything: it can fail nothing and delay nothing.
 
+#[cfg(feature = "local")]
+mod jsonl;
+
+#[cfg(feature = "local")]
+pub use self::jsonl::JsonLines;
+
 use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use crate::event::Event;

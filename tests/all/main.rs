@@ -1,2 +1,13 @@
 //! Every test that enters by the front door, in one program: one file for each behaviour.
 //! Refuses the private parts of the crate; those are tested beside the code.
+
+mod kit;
+#[cfg(feature = "local")]
+mod offline;
+#[cfg(feature = "testing")]
+mod testing;
+#[cfg(feature = "local")]
+mod tools;
+mod turn;
+#[cfg(feature = "local")]
+mod workspace;

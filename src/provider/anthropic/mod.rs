@@ -109,7 +109,7 @@ impl Anthropic {
     /// Begins to describe a provider for this model. It reads no environment.
     pub fn builder(model: impl Into<Arc<str>>) -> AnthropicBuilder {
         AnthropicBuilder {
-            model: Model::unknown(VENDOR, model),
+            model: Model::lookup(VENDOR, &model.into()),
             entry: Entry::default(),
             choices: Choices::default(),
         }

@@ -1,0 +1,36 @@
+# Everyday commands. `just` alone lists them.
+
+default:
+    @just --list
+
+# Formats everything
+fmt:
+    cargo fmt
+
+# What CI refuses
+lint:
+    cargo fmt --check && cargo clippy --all-targets --all-features -- -D warnings
+
+# All tests, small proofs
+test:
+    cargo test --all-features
+
+# All tests, full proofs; takes long
+proof:
+    OFFSHOOT_PROOF=full cargo test --release --all-features
+
+# The documentation, warnings denied
+docs:
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features
+
+# Each feature alone
+features:
+    .ci/features
+
+# The benchmarks against the floor
+bench:
+    cargo bench --bench turns
+
+# What CI runs
+ci:
+    bash .ci/run

@@ -1,0 +1,176 @@
+//! A turn while it runs: what must be put in order however the turn ends, also by a drop.
+//! Refuses to decide anything; the loop decides, this keeps the books.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering::Relaxed},
+};
+
+use super::{fold::Fold, talk::Talk};
+use crate::{
+    dispatch::Board,
+    error::Error,
+    event::{EventKind, StopReason},
+    hook::HookContext,
+    id::TurnId,
+    message::Outcome,
+    provider::Model,
+    scope::Scope,
+    sink::Origin,
+    usage::{Cost, Usage},
+};
+
+/// A turn while it runs. Dropping it leaves a valid transcript and nothing running.
+pub(super) struct Live<'a> {
+    pub(super) talk: &'a mut Talk,
+    pub(super) scope: Scope,
+    pub(super) origin: Origin,
+    /// The message that is being received.
+    pub(super) fold: Option<Fold>,
+    /// Which model it comes from.
+    pub(super) model: usize,
+    /// The calls that are being run.
+    pub(super) board: Option<Arc<Board>>,
+    pub(super) usage: Usage,
+    pub(super) cost: Cost,
+    out_of_time: Arc<AtomicBool>,
+}
+
+impl<'a> Live<'a> {
+    pub(super) fn begin(talk: &'a mut Talk, scope: Scope) -> Self {
+        talk.turns = TurnId(talk.turns.0 + 1);
+        talk.reach.set_current(Some(scope.clone()));
+        let origin = Origin::new(talk.grant.scope.path(), talk.turns);
+        let live = Self {
+            talk,
+            scope,
+            origin,
+            fold: None,
+            model: 0,
+            board: None,
+            usage: Usage::default(),
+            cost: Cost::default(),
+            out_of_time: Arc::default(),
+        };
+        live.watch_the_clock();
+        live
+    }
+
+    /// One timer for the whole turn, on a task of its own: nothing is armed for each delta.
+    fn watch_the_clock(&self) {
+        let Some(end) = self.talk.grant.meter.deadline() else {
+            return;
+        };
+        let (scope, flag) = (self.scope.clone(), self.out_of_time.clone());
+        self.scope.spawn(async move {
+            if scope.race(tokio::time::sleep_until(end)).await.is_some() {
+                flag.store(true, Relaxed);
+                scope.cancel();
+            }
+        });
+    }
+
+    /// Why a turn ends whose scope was cancelled.
+    pub(super) fn cancelled(&self) -> StopReason {
+        if self.out_of_time.load(Relaxed) {
+            StopReason::BudgetSpent {
+                limit: "time".into(),
+            }
+        } else {
+            StopReason::Cancelled
+        }
+    }
+
+    pub(super) fn at(&self) -> HookContext {
+        HookContext {
+            agent: self.origin.agent.clone(),
+            turn: self.origin.turn,
+        }
+    }
+
+    pub(super) fn model(&self, index: usize) -> &Model {
+        self.talk.recipe().models[index].model()
+    }
+
+    /// How large the next request is.
+    pub(super) fn tokens(&self) -> u64 {
+        self.talk.transcript.tokens(&self.talk.counter)
+    }
+
+    /// Books what a model call used: charged before told.
+    pub(super) fn charge(&mut self, index: usize, usage: Usage) -> Cost {
+        let cost = self.model(index).cost(&usage);
+        self.talk.grant.meter.charge(&usage, cost);
+        self.usage += usage;
+        self.cost += cost;
+        cost
+    }
+
+    /// The usage of the message that is being received; counted by us where the vendor's is missing.
+    pub(super) fn usage_so_far(&self, fold: &Fold) -> Usage {
+        match fold.usage {
+            Some(usage) if fold.stop.is_some() => Usage {
+                requests: 1,
+                ..usage
+            },
+            Some(usage) => {
+                let output = usage.output.max(fold.estimate());
+                Usage {
+                    output,
+                    requests: 1,
+                    estimated: 1,
+                    ..usage
+                }
+            }
+            None => Usage {
+                input: self.tokens(),
+                output: fold.estimate(),
+                requests: 1,
+                estimated: 1,
+                ..Usage::default()
+            },
+        }
+    }
+
+    /// Books a message that broke off, when the vendor may have charged for it.
+    pub(super) fn book_broken(&mut self, error: Option<&Error>) {
+        let Some(fold) = self.fold.take() else { return };
+        if fold.started || error.is_some_and(Error::is_possibly_billed) {
+            let usage = self.usage_so_far(&fold);
+            self.charge(self.model, usage);
+        }
+    }
+
+    /// Puts everything in order after a cancel: words are kept, calls are answered.
+    pub(super) fn settle(&mut self) {
+        if let Some(fold) = &self.fold {
+            let words = fold.words_only();
+            self.book_broken(None);
+            if let Some(message) = words {
+                self.talk.transcript.push_assistant(message, None);
+            }
+        }
+        if let Some(board) = self.board.take() {
+            self.talk.transcript.push_results(board.settle());
+        }
+        let text = "The turn was stopped before this tool could start. It did not run.";
+        self.talk.transcript.close_open(Outcome::NeverStarted, text);
+    }
+
+    pub(super) fn end(&self, stop: StopReason, text: String) -> EventKind {
+        EventKind::TurnEnd {
+            stop,
+            text,
+            usage: self.usage,
+            cost: self.cost,
+        }
+    }
+}
+
+impl Drop for Live<'_> {
+    fn drop(&mut self) {
+        self.settle();
+        self.talk.reach.set_current(None);
+        self.scope.cancel();
+    }
+}

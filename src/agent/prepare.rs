@@ -1,0 +1,147 @@
+//! What becomes of a call before it may run: its arguments, hooks, rules and the person asked.
+//! Refuses to run it, and to turn a refusal into an error: the model reads it as a result.
+
+use std::{panic::AssertUnwindSafe, sync::Arc};
+
+use futures::FutureExt;
+use serde_json::Value;
+
+use super::{approvals::Pending, live::Live};
+use crate::{
+    dispatch::Plan,
+    hook::Verdict,
+    id::random_u64,
+    message::{Outcome, ToolCall, ToolResult},
+    permission::{Answer, Question, Ruling, Unasked},
+    scope::WaitFor,
+    tool::Tool,
+};
+
+/// Calls that one message may make; more are answered unrun.
+pub const MAX_CALLS: usize = 128;
+
+/// What the checks say.
+pub(super) enum Checked {
+    /// Nobody need be asked.
+    Plan(Plan),
+    /// The arguments are wrong, or the tool is unknown.
+    Wrong(ToolResult),
+    /// A person decides.
+    Ask(Asking),
+}
+
+/// A call that waits for a person.
+pub(super) struct Asking {
+    pub(super) question: Question,
+    tool: Arc<dyn Tool>,
+}
+
+/// Checks one call: arguments, hooks, then the rules on what the hooks made of it.
+pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Checked {
+    let talk = &live.talk;
+    let answered = |outcome, text: String| ToolResult::text(call, outcome, text);
+    if index >= MAX_CALLS {
+        let text = format!("only {MAX_CALLS} calls of one message are run; make fewer at once");
+        return Checked::Wrong(answered(Outcome::Failed, text));
+    }
+    let (mut tool, mut input) = match talk.recipe().tools.check(call) {
+        Ok(checked) => checked,
+        Err(text) => return Checked::Wrong(answered(Outcome::Failed, text)),
+    };
+    match talk.hooks.before_tool(&live.at(), call, &input).await {
+        Verdict::Keep => {}
+        Verdict::Refuse(reason) => {
+            return Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))));
+        }
+        Verdict::Change(changed) => match talk.recipe().tools.check_value(&call.name, changed) {
+            Ok(checked) => (tool, input) = checked,
+            Err(text) => {
+                let text = format!("a hook changed the arguments, and now {text}");
+                return Checked::Plan(Plan::Answered(answered(Outcome::Denied, text)));
+            }
+        },
+    }
+    let own = talk.recipe().permissions.rule(tool.spec(), &input);
+    let above = talk.grant.permissions.rule(tool.spec(), &input);
+    match above.and(own) {
+        Ruling::Allow => Checked::Plan(Plan::Run { tool, input }),
+        Ruling::Deny(reason) => {
+            Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
+        }
+        Ruling::Ask(reason) => match (talk.recipe().permissions.unasked, &talk.grant.asker) {
+            (Unasked::Allow, None) => Checked::Plan(Plan::Run { tool, input }),
+            (Unasked::Deny, None) => {
+                let reason = format!("{reason}, and nobody is there to ask");
+                Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
+            }
+            (_, Some(_)) | (Unasked::Wait, None) => Checked::Ask(Asking {
+                question: Question {
+                    id: format!("ask_{:016x}", random_u64()),
+                    agent: live.origin.agent.clone(),
+                    call: call.id.clone(),
+                    tool: call.name.clone(),
+                    input,
+                    reason,
+                },
+                tool,
+            }),
+        },
+    }
+}
+
+/// Waits for whoever answers first: the asker, or a handle. `None` when the turn is cancelled.
+pub(super) async fn ask(
+    live: &Live<'_>,
+    call: &ToolCall,
+    asking: Asking,
+    mut pending: Pending,
+) -> Option<Plan> {
+    let _waiting = live.scope.waiting(WaitFor::Approval(call.name.clone()));
+    let asker = live.talk.grant.asker.clone();
+    let question = asking.question.clone();
+    let asked = async move {
+        let Some(asker) = asker else {
+            return std::future::pending().await;
+        };
+        let asked = AssertUnwindSafe(asker.ask(question)).catch_unwind().await;
+        asked.unwrap_or_else(|_| Answer::Deny("the asker panicked".into()))
+    };
+    let either = async {
+        tokio::select! {
+            biased;
+            answer = pending.answer() => answer,
+            answer = asked => answer,
+        }
+    };
+    let plan = match live.scope.race(either).await? {
+        Answer::Allow => Plan::Run {
+            tool: asking.tool,
+            input: asking.question.input,
+        },
+        Answer::Deny(reason) => {
+            Plan::Answered(ToolResult::text(call, Outcome::Denied, denied(&reason)))
+        }
+        Answer::AllowWith(input) => answered_with(live, call, input),
+    };
+    Some(plan)
+}
+
+/// Arguments that a person changed are checked again, against the schema and the deny rules.
+fn answered_with(live: &Live<'_>, call: &ToolCall, input: Value) -> Plan {
+    let recipe = live.talk.recipe();
+    let refused = |text: String| Plan::Answered(ToolResult::text(call, Outcome::Denied, text));
+    match recipe.tools.check_value(&call.name, input) {
+        Err(text) => refused(format!("the arguments were changed, and now {text}")),
+        Ok((tool, input)) => {
+            let above = live.talk.grant.permissions.rule(tool.spec(), &input);
+            match above.and(recipe.permissions.rule(tool.spec(), &input)) {
+                Ruling::Deny(reason) => refused(denied(&reason)),
+                Ruling::Allow | Ruling::Ask(_) => Plan::Run { tool, input },
+            }
+        }
+    }
+}
+
+fn denied(reason: &str) -> String {
+    format!("Permission denied: {reason}. The tool did not run.")
+}

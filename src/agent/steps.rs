@@ -1,0 +1,139 @@
+//! The details of single steps of a turn: preamble, prefix, hooks around answers and results.
+//! Refuses control flow: each function answers one question of the loop.
+
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
+use serde_json::Value;
+
+use super::live::Live;
+use crate::{
+    budget::Spent,
+    dispatch::{Board, Plan, Terms},
+    error::{Error, ErrorKind},
+    event::{EventKind, StopReason},
+    hook::{Preamble, Verdict},
+    message::{Outcome, ToolResult},
+    sink::Sink,
+};
+
+/// The system prompt and options, past the hooks, within the budget.
+pub(super) async fn preamble(
+    live: &Live<'_>,
+    schema: &Option<Value>,
+) -> Result<Preamble, StopReason> {
+    let recipe = live.talk.recipe();
+    let mut preamble = Preamble {
+        system: recipe.system.clone(),
+        options: recipe.options.clone(),
+    };
+    if schema.is_some() {
+        preamble.options.schema = schema.clone();
+    }
+    if !live.talk.hooks.is_empty() {
+        let at = live.at();
+        match live
+            .scope
+            .race(live.talk.hooks.before_request(&at, &preamble))
+            .await
+        {
+            None => return Err(live.cancelled()),
+            Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),
+            Some(Verdict::Change(changed)) => preamble = changed,
+            Some(Verdict::Keep) => {}
+        }
+    }
+    // A token budget holds while the answer streams, because the vendor is told where to stop.
+    if let Some(left) = live.talk.grant.meter.tokens_left() {
+        let own = preamble
+            .options
+            .max_output
+            .unwrap_or(live.model(0).max_output);
+        preamble.options.max_output = Some(own.min(left).max(1));
+    }
+    Ok(preamble)
+}
+
+/// An event when the part of the request that vendors cache is not what it was.
+pub(super) fn prefix_changed(live: &mut Live<'_>, preamble: &Preamble) -> Option<EventKind> {
+    let hash = BuildHasherDefault::<DefaultHasher>::default().hash_one(&preamble.system);
+    let before = live.talk.prefix.replace(hash)?;
+    (before != hash).then(|| EventKind::PrefixChanged {
+        segment: "system".into(),
+        tokens: live.tokens(),
+    })
+}
+
+pub(super) async fn after_response(live: &Live<'_>) -> Option<StopReason> {
+    if live.talk.hooks.is_empty() {
+        return None;
+    }
+    let message = live.talk.transcript.history().last()?.get();
+    let at = live.at();
+    match live
+        .scope
+        .race(live.talk.hooks.after_response(&at, message))
+        .await
+    {
+        None => Some(live.cancelled()),
+        Some(Verdict::Refuse(reason)) => Some(StopReason::Refused { reason }),
+        Some(_) => None,
+    }
+}
+
+pub(super) async fn after_tool(
+    live: &Live<'_>,
+    board: &Board,
+    index: usize,
+    result: ToolResult,
+) -> ToolResult {
+    if live.talk.hooks.is_empty() {
+        return result;
+    }
+    let call = &board.calls()[index];
+    let at = live.at();
+    let hooks = live.talk.hooks.after_tool(&at, call, &result);
+    let mut changed = match live.scope.race(hooks).await {
+        None | Some(Verdict::Keep) => return result,
+        Some(Verdict::Change(changed)) => changed,
+        Some(Verdict::Refuse(reason)) => ToolResult::text(call, Outcome::Failed, reason),
+    };
+    changed.call = call.id.clone();
+    changed.name.clone_from(&call.name);
+    board.land(index, changed.clone());
+    changed
+}
+
+pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
+    let input = |plan: &Plan| match plan {
+        Plan::Run { input, .. } => input.clone(),
+        Plan::Answered(_) => Value::Null,
+    };
+    plans.iter().map(input).collect()
+}
+
+pub(super) fn terms(live: &Live<'_>, sink: Sink) -> Terms {
+    let recipe = live.talk.recipe();
+    Terms {
+        scope: live.scope.clone(),
+        permits: live.talk.grant.permits.clone(),
+        sink,
+        origin: live.origin.clone(),
+        key: format!(
+            "{}/{}/{}",
+            live.talk.grant.session, live.origin.agent, live.origin.turn
+        ),
+        deadline: recipe.tool_deadline,
+        output_cap: recipe.output_cap,
+        grant: Some(live.talk.grant.clone()),
+    }
+}
+
+pub(super) fn budget_spent(spent: &Spent) -> StopReason {
+    StopReason::BudgetSpent {
+        limit: spent.limit.as_str().into(),
+    }
+}
+
+pub(super) fn bug(text: &str) -> StopReason {
+    StopReason::failed(Error::new(ErrorKind::Bug, text))
+}

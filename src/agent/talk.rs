@@ -1,0 +1,127 @@
+//! One conversation of a native agent: what it remembers between turns, and how it is reached.
+//! Refuses to run anything by itself; a turn borrows it while it is polled.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
+
+use super::{Agent, Recipe, approvals::Approvals, turn};
+use crate::{
+    backend::{Control, Conversation, Grant, Task},
+    error::{Error, ErrorKind, Result},
+    event::Event,
+    hook::Hooks,
+    id::TurnId,
+    message::{Message, Note},
+    permission::Answer,
+    registry::Mailbox,
+    scope::{Receipt, Scope},
+    transcript::{Breaker, Counter, Transcript},
+};
+
+/// One conversation of a native agent.
+pub(crate) struct Talk {
+    pub(super) agent: Agent,
+    pub(super) grant: Arc<Grant>,
+    pub(super) hooks: Hooks,
+    pub(super) transcript: Transcript,
+    pub(super) counter: Counter,
+    pub(super) breaker: Breaker,
+    pub(super) turns: TurnId,
+    /// What the last request's cacheable part looked like.
+    pub(super) prefix: Option<u64>,
+    pub(super) reach: Reach,
+}
+
+/// What the conversation and its controls share.
+#[derive(Clone)]
+pub(super) struct Reach {
+    pub(super) mailbox: Mailbox,
+    pub(super) approvals: Approvals,
+    current: Arc<Mutex<Option<Scope>>>,
+    scope: Scope,
+}
+
+impl Talk {
+    pub(super) fn new(agent: Agent, grant: Grant) -> Self {
+        let (mut transcript, repairs) = Transcript::load(agent.recipe.history.clone());
+        for repair in repairs {
+            tracing::warn!("history repaired: {repair}");
+        }
+        let counter = Counter::for_model(agent.recipe.models[0].model());
+        transcript.set_overhead(agent.recipe.overhead(&counter));
+        Self {
+            hooks: grant.hooks.and(&agent.recipe.hooks),
+            counter,
+            transcript,
+            breaker: Breaker::default(),
+            turns: TurnId::default(),
+            prefix: None,
+            reach: Reach {
+                mailbox: Mailbox::default(),
+                approvals: Approvals::default(),
+                current: Arc::default(),
+                scope: grant.scope.clone(),
+            },
+            grant: Arc::new(grant),
+            agent,
+        }
+    }
+
+    pub(super) fn recipe(&self) -> &Recipe {
+        &self.agent.recipe
+    }
+}
+
+impl Conversation for Talk {
+    fn turn(&mut self, task: Task, scope: Scope) -> BoxStream<'_, Event> {
+        turn::run(self, task, scope).boxed()
+    }
+
+    fn control(&self) -> Arc<dyn Control> {
+        Arc::new(self.reach.clone())
+    }
+
+    fn history(&self) -> Vec<Message> {
+        self.transcript.messages().cloned().collect()
+    }
+
+    fn describe(&self) -> String {
+        self.agent.model_name()
+    }
+
+    fn close(self: Box<Self>) -> BoxFuture<'static, Receipt> {
+        async move { self.grant.scope.close().await }.boxed()
+    }
+}
+
+impl Reach {
+    /// The turn that runs now, or none.
+    pub(super) fn set_current(&self, scope: Option<Scope>) {
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = scope;
+    }
+}
+
+impl Control for Reach {
+    fn steer(&self, note: Note) -> Result<()> {
+        if self.scope.is_cancelled() {
+            return Err(Error::new(ErrorKind::Cancelled, "the conversation is over"));
+        }
+        self.mailbox
+            .push(note)
+            .map_err(|full| Error::new(ErrorKind::Limit, full.to_string()).with_hint(full.hint()))
+    }
+
+    fn interrupt(&self) -> Receipt {
+        let current = self
+            .current
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        current.map(|scope| scope.cancel()).unwrap_or_default()
+    }
+
+    fn answer(&self, id: &str, answer: Answer) -> Result<()> {
+        self.approvals.answer(id, answer)
+    }
+}

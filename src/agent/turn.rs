@@ -1,0 +1,273 @@
+//! The loop: one turn from the submitted message to its one `turn_end`, as a straight path.
+//! Refuses detail: each step is one call into a neighbour that says how it is done.
+
+use async_stream::stream;
+use futures::{Stream, StreamExt};
+
+use super::{
+    call,
+    context::{self, Need},
+    ending::{self, Ending},
+    live::Live,
+    prepare::{self, Checked},
+    steps,
+    talk::Talk,
+};
+use crate::{
+    backend::Task,
+    dispatch::{self, Board, Plan},
+    error::{Error, ErrorKind},
+    event::{Event, EventKind, StopReason},
+    hook::Verdict,
+    message::Outcome,
+    provider::Stop,
+    scope::Scope,
+    sink::Sink,
+};
+
+/// Steps in a row in which every call was wrong, before the turn gives up.
+pub const MAX_WRONG_STEPS: u32 = 3;
+
+/// Answers in a row that were cut off in the middle of a call, before the turn gives up.
+pub const MAX_CUT_CALLS: u32 = 2;
+
+/// Runs one turn while it is polled.
+pub(super) fn run(
+    talk: &mut Talk,
+    task: Task,
+    scope: Scope,
+) -> impl Stream<Item = Event> + Send + '_ {
+    stream! {
+        let mut live = Live::begin(talk, scope);
+        let origin = live.origin.clone();
+        let agent = live.talk.agent.clone();
+        yield origin.event(EventKind::TurnStart { text: task.message.text() });
+        let mut pushes = 0;
+        let mut wrong_steps = 0;
+        let mut cut_calls = 0;
+        let mut steps = 0;
+        let mut need = Need::Usual;
+        let stop = 'turn: {
+            // 2: the message, past the hooks, into the transcript
+            let at = live.at();
+            let submitted = live.talk.hooks.on_submit(&at, &task.message);
+            match live.scope.race(submitted).await {
+                None => break 'turn live.cancelled(),
+                Some(Verdict::Refuse(reason)) => break 'turn StopReason::Refused { reason },
+                Some(Verdict::Keep) => live.talk.transcript.push_user(task.message),
+                Some(Verdict::Change(message)) => live.talk.transcript.push_user(message),
+            }
+            loop {
+                // 3: mail
+                for event in ending::deliver_mail(&mut live) {
+                    yield event;
+                }
+                if live.scope.is_cancelled() {
+                    break 'turn live.cancelled();
+                }
+                // 4: one more step?
+                if steps >= agent.recipe.max_steps {
+                    break 'turn StopReason::BudgetSpent { limit: "turns".into() };
+                }
+                if let Err(spent) = live.talk.grant.meter.admit() {
+                    break 'turn steps::budget_spent(&spent);
+                }
+                steps += 1;
+                // 5: room
+                let room = context::make_room(&mut live, need).await;
+                match room {
+                    Ok(told) => for kind in told { yield origin.event(kind) },
+                    Err(stop) => break 'turn stop,
+                }
+                // 6: a valid history
+                for repair in live.talk.transcript.repair() {
+                    tracing::warn!("history repaired before a request: {repair}");
+                }
+                // 7: the request
+                let preamble = match steps::preamble(&live, &task.schema).await {
+                    Ok(preamble) => preamble,
+                    Err(stop) => break 'turn stop,
+                };
+                if let Some(kind) = steps::prefix_changed(&mut live, &preamble) {
+                    yield origin.event(kind);
+                }
+                // 8, 9: the answer
+                let mut failed = None;
+                {
+                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
+                    while let Some(step) = answer.next().await {
+                        match step {
+                            call::Step::Event(event) => yield event,
+                            call::Step::Done => break,
+                            call::Step::Failed(error) => {
+                                failed = Some(error);
+                                break;
+                            }
+                            call::Step::Spent(spent) => break 'turn steps::budget_spent(&spent),
+                        }
+                    }
+                }
+                if live.scope.is_cancelled() {
+                    break 'turn live.cancelled();
+                }
+                if let Some(error) = failed {
+                    if error.is_context_too_long() && need == Need::Usual {
+                        need = Need::MustShrink;
+                        continue;
+                    }
+                    break 'turn match error.is_context_too_long() {
+                        true => StopReason::ContextFull,
+                        false => StopReason::failed(error),
+                    };
+                }
+                need = Need::Usual;
+                // 10: charged, then kept, then told
+                let Some(mut fold) = live.fold.take() else {
+                    break 'turn steps::bug("an answer ended without a message");
+                };
+                let usage = live.usage_so_far(&fold);
+                let cost = live.charge(live.model, usage);
+                let model = match std::mem::take(&mut fold.model) {
+                    name if name.is_empty() => live.model(live.model).name.to_string(),
+                    name => name,
+                };
+                for (what, count) in std::mem::take(&mut fold.skipped) {
+                    yield origin.event(EventKind::Skipped { what, count });
+                }
+                let (stop, raw) = fold.stop.take().unwrap_or((Stop::Unknown, String::new()));
+                live.talk.transcript.push_assistant(fold.into_message(), Some(usage));
+                yield origin.event(EventKind::MessageEnd { model, stop: raw.clone(), usage, cost });
+                if let Some(reason) = steps::after_response(&live).await {
+                    break 'turn reason;
+                }
+                // 11: calls?
+                let calls: Vec<_> =
+                    live.talk.transcript.open_calls().into_iter().cloned().collect();
+                match stop {
+                    Stop::Refused { reason } => {
+                        let reason = if reason.is_empty() { raw } else { reason };
+                        break 'turn StopReason::Refused { reason };
+                    }
+                    Stop::ContextFull => break 'turn StopReason::ContextFull,
+                    Stop::Length if calls.is_empty() => break 'turn StopReason::Truncated,
+                    Stop::Length => {
+                        cut_calls += 1;
+                        let text = "Your answer was cut off at the output limit before this call \
+                            was complete. It did not run. Make smaller calls.";
+                        live.talk.transcript.close_open(Outcome::NeverStarted, text);
+                        if cut_calls > MAX_CUT_CALLS {
+                            break 'turn StopReason::Truncated;
+                        }
+                        continue;
+                    }
+                    Stop::Paused if calls.is_empty() => continue,
+                    _ => cut_calls = 0,
+                }
+                if calls.is_empty() {
+                    // 16, 17: may it end?
+                    let ending = ending::decide(&mut live, &mut pushes).await;
+                    match ending {
+                        Ending::GoOn => continue,
+                        Ending::Over if live.scope.is_cancelled() => break 'turn live.cancelled(),
+                        Ending::Over => break 'turn StopReason::Finished,
+                    }
+                }
+                // 12: may they run?
+                let board = Board::new(calls);
+                live.board = Some(board.clone());
+                let mut plans = Vec::with_capacity(board.calls().len());
+                let mut wrong = 0;
+                for (index, call) in board.calls().iter().enumerate() {
+                    let Some(checked) = live.scope.race(prepare::check(&live, index, call)).await
+                    else {
+                        break 'turn live.cancelled();
+                    };
+                    let plan = match checked {
+                        Checked::Plan(plan) => plan,
+                        Checked::Wrong(result) => {
+                            wrong += 1;
+                            Plan::Answered(result)
+                        }
+                        Checked::Ask(asking) => {
+                            let question = &asking.question;
+                            let pending = live.talk.reach.approvals.open(&question.id);
+                            yield origin.event(EventKind::Approval {
+                                id: question.id.clone(),
+                                call: question.call.clone(),
+                                name: question.tool.clone(),
+                                input: question.input.clone(),
+                                reason: question.reason.clone(),
+                            });
+                            match prepare::ask(&live, call, asking, pending).await {
+                                Some(plan) => plan,
+                                None => break 'turn live.cancelled(),
+                            }
+                        }
+                    };
+                    plans.push(plan);
+                }
+                // 13, 14: they run
+                let (sink, mut below) = Sink::new();
+                let inputs = steps::inputs(&plans);
+                let mut landing =
+                    std::pin::pin!(dispatch::run(board.clone(), plans, steps::terms(&live, sink)));
+                loop {
+                    // The sink first: what a tool said precedes its end.
+                    let step = tokio::select! {
+                        biased;
+                        Some(event) = below.next() => {
+                            yield event;
+                            continue;
+                        }
+                        step = landing.next() => step,
+                    };
+                    match step {
+                        None => break,
+                        Some(dispatch::Step::Started(index)) => {
+                            let call = &board.calls()[index];
+                            yield origin.event(EventKind::ToolStart {
+                                call: call.id.clone(),
+                                name: call.name.clone(),
+                                input: inputs[index].clone(),
+                            });
+                        }
+                        Some(dispatch::Step::Landed { index, result, millis }) => {
+                            while let Some(event) = below.try_next() {
+                                yield event;
+                            }
+                            // 15: H after_tool
+                            let result = steps::after_tool(&live, &board, index, result).await;
+                            yield origin.event(EventKind::ToolEnd {
+                                call: result.call.clone(),
+                                name: result.name.clone(),
+                                outcome: result.outcome,
+                                text: result.joined_text(),
+                                millis,
+                            });
+                        }
+                    }
+                }
+                // 15: results, in call order
+                live.board = None;
+                live.talk.transcript.push_results(board.settle());
+                if live.scope.is_cancelled() {
+                    break 'turn live.cancelled();
+                }
+                wrong_steps = if wrong == board.calls().len() { wrong_steps + 1 } else { 0 };
+                if wrong_steps >= MAX_WRONG_STEPS {
+                    let text = format!("the model made only wrong calls {wrong_steps} times in a row");
+                    break 'turn StopReason::failed(Error::new(ErrorKind::Limit, text));
+                }
+            }
+        };
+        // 18: exactly one end, last
+        live.settle();
+        let text = match &stop {
+            StopReason::Finished | StopReason::Truncated => live.talk.transcript.last_text(),
+            _ => String::new(),
+        };
+        let end = origin.event(live.end(stop, text));
+        drop(live);
+        yield end;
+    }
+}

@@ -1,0 +1,353 @@
+//! Runs the calls of one message: lanes, permits, deadlines, and results in call order.
+//! Refuses to judge a call: whoever plans it has checked arguments, hooks and permission.
+
+use std::{
+    any::Any,
+    collections::VecDeque,
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use async_stream::stream;
+use futures::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
+use serde_json::Value;
+use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
+
+use crate::{
+    message::{Content, Outcome, ToolCall, ToolResult},
+    scope::{Scope, WaitFor},
+    sink::{Origin, Sink},
+    spec::Lane,
+    tool::{ContextInner, Output, Tool, ToolContext, ToolOutput},
+};
+
+/// How long a tool may run when neither it nor the agent says otherwise.
+pub const DEFAULT_TOOL_DEADLINE: Duration = Duration::from_secs(600);
+
+/// How long a cancelled tool may take to hand in what it has before it is dropped.
+pub const CANCEL_GRACE: Duration = Duration::from_millis(250);
+
+/// What becomes of one call.
+pub(crate) enum Plan {
+    /// It runs.
+    Run { tool: Arc<dyn Tool>, input: Value },
+    /// It was answered without running.
+    Answered(ToolResult),
+}
+
+/// What all calls of a message have in common.
+#[derive(Clone)]
+pub(crate) struct Terms {
+    pub(crate) scope: Scope,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) sink: Sink,
+    pub(crate) origin: Origin,
+    /// Makes a call's key unique beyond its message.
+    pub(crate) key: String,
+    pub(crate) deadline: Duration,
+    pub(crate) output_cap: usize,
+    pub(crate) grant: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// What happens while calls run, in the order it happens.
+pub(crate) enum Step {
+    /// The call at this place begins.
+    Started(usize),
+    /// The call at this place has ended.
+    Landed {
+        index: usize,
+        result: ToolResult,
+        millis: u64,
+    },
+}
+
+/// Where every call of a message stands. It outlives the run, so that a dropped turn can still
+/// answer every call with what is known of it.
+pub(crate) struct Board {
+    calls: Vec<ToolCall>,
+    slots: Mutex<Vec<Slot>>,
+}
+
+enum Slot {
+    Waiting,
+    Running(ToolContext),
+    Landed(ToolResult),
+}
+
+impl Board {
+    pub(crate) fn new(calls: Vec<ToolCall>) -> Arc<Self> {
+        let slots = Mutex::new(calls.iter().map(|_| Slot::Waiting).collect());
+        Arc::new(Self { calls, slots })
+    }
+
+    pub(crate) fn calls(&self) -> &[ToolCall] {
+        &self.calls
+    }
+
+    /// Replaces what the model will read of a call that has landed.
+    pub(crate) fn land(&self, index: usize, result: ToolResult) {
+        if let Some(slot) = self.slots().get_mut(index) {
+            *slot = Slot::Landed(result);
+        }
+    }
+
+    /// Takes a call from waiting to running. `false` once the board is settled: the call then must
+    /// not start, because the transcript says that it never did.
+    fn claim(&self, index: usize, ctx: &ToolContext) -> bool {
+        match self.slots().get_mut(index) {
+            Some(slot) => {
+                *slot = Slot::Running(ctx.clone());
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// A result for every call, in call order, whatever has become of it.
+    pub(crate) fn settle(&self) -> Vec<ToolResult> {
+        let slots = std::mem::take(&mut *self.slots());
+        let settled = slots
+            .into_iter()
+            .zip(&self.calls)
+            .map(|(slot, call)| match slot {
+                Slot::Landed(result) => result,
+                Slot::Waiting => {
+                    let text = "The turn was stopped before this tool could start. It did not run.";
+                    ToolResult::text(call, Outcome::NeverStarted, text)
+                }
+                Slot::Running(ctx) => cut_short(
+                    call,
+                    &ctx,
+                    Outcome::Interrupted,
+                    "The tool was stopped while it ran; what it did until then stands.",
+                ),
+            });
+        settled.collect()
+    }
+
+    fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs the calls. Dropping the stream aborts what runs; the board then still knows every call.
+pub(crate) fn run(
+    board: Arc<Board>,
+    plans: Vec<Plan>,
+    terms: Terms,
+) -> impl Stream<Item = Step> + Send {
+    stream! {
+        let mut queue = VecDeque::new();
+        for (index, plan) in plans.into_iter().enumerate() {
+            match plan {
+                Plan::Run { tool, input } => queue.push_back((index, tool, input)),
+                Plan::Answered(result) => {
+                    board.land(index, result.clone());
+                    yield Step::Landed { index, result, millis: 0 };
+                }
+            }
+        }
+        while !queue.is_empty() && !terms.scope.is_cancelled() {
+            let mut running = FuturesUnordered::new();
+            for (index, tool, input) in next_batch(&mut queue) {
+                running.push(Running::start(index, tool, input, &board, &terms));
+                yield Step::Started(index);
+            }
+            let mut grace = None;
+            while !running.is_empty() {
+                // A cancelled turn gives its tools a moment to hand in what they have.
+                let next = match grace {
+                    None => tokio::select! {
+                        biased;
+                        next = running.next() => next,
+                        () = terms.scope.cancelled() => {
+                            grace = Some(Instant::now() + CANCEL_GRACE);
+                            continue;
+                        }
+                    },
+                    Some(end) => match tokio::time::timeout_at(end, running.next()).await {
+                        Ok(next) => next,
+                        Err(_) => return,
+                    },
+                };
+                let Some((index, result, millis)) = next else { break };
+                board.land(index, result.clone());
+                yield Step::Landed { index, result, millis };
+            }
+        }
+    }
+}
+
+type Queued = (usize, Arc<dyn Tool>, Value);
+
+/// The next calls that may run side by side: one that is alone, or all up to the next that is.
+fn next_batch(queue: &mut VecDeque<Queued>) -> Vec<Queued> {
+    let alone = |queued: &Queued| queued.1.spec().lane == Lane::Alone;
+    let count = match queue.front() {
+        Some(first) if alone(first) => 1,
+        _ => queue.iter().take_while(|queued| !alone(queued)).count(),
+    };
+    queue.drain(..count).collect()
+}
+
+/// One call on a task of its own: a panic stays there, and a slow one does not hold up the others.
+struct Running {
+    index: usize,
+    call: ToolCall,
+    ctx: ToolContext,
+    since: Instant,
+    task: JoinHandle<Ended>,
+}
+
+enum Ended {
+    Output(ToolOutput),
+    TimedOut(Duration),
+    Panicked(String),
+    NeverStarted,
+}
+
+impl Running {
+    fn start(
+        index: usize,
+        tool: Arc<dyn Tool>,
+        input: Value,
+        board: &Arc<Board>,
+        terms: &Terms,
+    ) -> Self {
+        let call = board.calls[index].clone();
+        let scope = terms.scope.part();
+        let limit = tool.spec().deadline.unwrap_or(terms.deadline);
+        let ctx = ToolContext::new(ContextInner {
+            scope: scope.clone(),
+            origin: terms.origin.clone(),
+            call: call.id.clone(),
+            key: format!("{}/{}", terms.key, call.id),
+            sink: terms.sink.clone(),
+            output: Output::with_cap(terms.output_cap),
+            deadline: Instant::now().checked_add(limit),
+            grant: terms.grant.clone(),
+        });
+        let (board, permits) = (board.clone(), terms.permits.clone());
+        let inside = ctx.clone();
+        let name = call.name.clone();
+        let task = scope.clone().spawn(async move {
+            let _permit = match tool.spec().lane {
+                Lane::Free => None,
+                Lane::Shared | Lane::Alone => {
+                    let _waiting = scope.waiting(WaitFor::Permit);
+                    match scope.race(permits.acquire_owned()).await {
+                        Some(permit) => permit.ok(),
+                        None => return Ended::NeverStarted,
+                    }
+                }
+            };
+            if !board.claim(index, &inside) {
+                return Ended::NeverStarted;
+            }
+            let _waiting = scope.waiting(WaitFor::Tool(name));
+            let call = AssertUnwindSafe(tool.call(inside, input)).catch_unwind();
+            match tokio::time::timeout(limit, call).await {
+                Ok(Ok(output)) => Ended::Output(output),
+                Ok(Err(panic)) => Ended::Panicked(panic_words(&*panic)),
+                Err(_) => Ended::TimedOut(limit),
+            }
+        });
+        Self {
+            index,
+            call,
+            ctx,
+            since: Instant::now(),
+            task,
+        }
+    }
+
+    fn result(&self, ended: Ended) -> ToolResult {
+        let (call, ctx) = (&self.call, &self.ctx);
+        match ended {
+            Ended::Output(output) => finished(call, ctx, output),
+            Ended::TimedOut(limit) => {
+                let seconds = limit.as_secs_f64();
+                let text =
+                    format!("The tool ran past its deadline of {seconds} s and was stopped.");
+                cut_short(call, ctx, Outcome::TimedOut, &text)
+            }
+            Ended::Panicked(words) => {
+                let text = format!("The tool has a bug and panicked: {words}");
+                cut_short(call, ctx, Outcome::Failed, &text)
+            }
+            Ended::NeverStarted => {
+                let text = "The turn was stopped before this tool could start. It did not run.";
+                ToolResult::text(call, Outcome::NeverStarted, text)
+            }
+        }
+    }
+}
+
+impl Future for Running {
+    type Output = (usize, ToolResult, u64);
+
+    fn poll(
+        mut self: std::pin::Pin<&mut Self>,
+        cx: &mut std::task::Context<'_>,
+    ) -> std::task::Poll<Self::Output> {
+        self.task.poll_unpin(cx).map(|joined| {
+            let ended = joined.unwrap_or_else(|error| match error.try_into_panic() {
+                Ok(panic) => Ended::Panicked(panic_words(&*panic)),
+                Err(_) => Ended::NeverStarted,
+            });
+            let millis = self.since.elapsed().as_millis() as u64;
+            (self.index, self.result(ended), millis)
+        })
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.ctx.scope().cancel();
+        self.task.abort();
+    }
+}
+
+/// What the tool wrote on the way, then what it handed back, each within the cap.
+fn finished(call: &ToolCall, ctx: &ToolContext, output: ToolOutput) -> ToolResult {
+    let mut content = Vec::with_capacity(output.content.len() + 1);
+    if ctx.output().total() > 0 {
+        content.push(Content::Text(ctx.output().text()));
+    }
+    content.extend(output.content.into_iter().map(|piece| match piece {
+        Content::Text(text) => Content::Text(ctx.output().cut(text)),
+        media => media,
+    }));
+    if content.is_empty() {
+        content.push(Content::Text("(no output)".into()));
+    }
+    let outcome = if output.outcome == Outcome::Ok {
+        Outcome::Ok
+    } else {
+        Outcome::Failed
+    };
+    ToolResult {
+        call: call.id.clone(),
+        name: call.name.clone(),
+        outcome,
+        content,
+    }
+}
+
+/// What the tool wrote until it was stopped, and why it was.
+fn cut_short(call: &ToolCall, ctx: &ToolContext, outcome: Outcome, why: &str) -> ToolResult {
+    let mut text = String::new();
+    if ctx.output().total() > 0 {
+        text = format!("{}\n", ctx.output().text());
+    }
+    text.push_str(why);
+    ToolResult::text(call, outcome, text)
+}
+
+fn panic_words(panic: &(dyn Any + Send)) -> String {
+    let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
+    words
+        .or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "?".to_owned())
+}

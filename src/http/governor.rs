@@ -1,0 +1,247 @@
+//! One pace for all agents of a process: behind a refusal they queue at a gate, a probe goes first,
+//! and the rest follow at a growing pace. Refuses to retry, and to hold a map guard across a wait.
+
+use std::{
+    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use dashmap::DashMap;
+use reqwest::header::HeaderMap;
+use tokio::{
+    sync::{Mutex, Notify},
+    time::{Instant, sleep_until, timeout_at},
+};
+
+use super::{
+    gate::{Cause, Pace, State, Step},
+    limits,
+};
+use crate::error::{Error, ErrorKind, Result};
+
+/// So many gates are kept; the longest unused idle ones make room.
+const MAX_GATES: usize = 1024;
+
+/// The gates of a process, by origin and account.
+pub(crate) struct Governor {
+    pace: Pace,
+    gates: DashMap<(String, u64), Arc<Gate>>,
+}
+
+struct Gate {
+    origin: String,
+    state: Lock<State>,
+    /// The queue: fair, so that the head is the one who waited longest. Only the head looks at the
+    /// gate, so that a change wakes one waiter and not a thousand.
+    turn: Mutex<()>,
+    changed: Notify,
+}
+
+impl Gate {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Governor {
+    pub(crate) fn new(pace: Pace) -> Arc<Self> {
+        Arc::new(Self {
+            pace,
+            gates: DashMap::new(),
+        })
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.gates.len()
+    }
+
+    /// Waits until a request may be sent.
+    ///
+    /// Cancel safety: dropping the future gives up the place in the queue.
+    pub(super) async fn admit(self: &Arc<Self>, origin: &str, account: u64) -> Result<Ticket> {
+        let gate = self.gate(origin, account);
+        {
+            let mut state = gate.state();
+            if state.is_open() {
+                state.used_at = Instant::now();
+                let epoch = state.epoch();
+                drop(state);
+                return Ok(self.ticket(gate, epoch));
+            }
+        }
+        let patience = Instant::now() + self.pace.patience;
+        let too_long = || {
+            let text = format!("no room for a request within `{:?}`", self.pace.patience);
+            Error::new(ErrorKind::Overloaded, text).not_worth_retrying()
+        };
+        let queued = Queued::enter(&gate);
+        let turn = timeout_at(patience, gate.turn.lock()).await;
+        let _turn = turn.map_err(|_| too_long())?;
+        let epoch = loop {
+            let step = gate.state().step(Instant::now(), &self.pace);
+            match step {
+                Step::Go(epoch) => break epoch,
+                Step::Until(_) if Instant::now() >= patience => return Err(too_long()),
+                Step::Until(then) => tokio::select! {
+                    () = sleep_until(then.min(patience)) => {}
+                    () = gate.changed.notified() => {}
+                },
+                Step::Shut(wait, cause) => {
+                    let (kind, who) = match cause {
+                        Cause::Quota => (ErrorKind::RateLimited, "too many requests with this key"),
+                        Cause::Load => (ErrorKind::Overloaded, "the vendor is overloaded"),
+                    };
+                    let seconds = wait.as_secs();
+                    let text = format!("{who}, it wants no request for: `{seconds} s`");
+                    return Err(Error::new(kind, text).with_retry_after(wait));
+                }
+            }
+        };
+        drop(queued);
+        let gate = Arc::clone(&gate);
+        Ok(self.ticket(gate, epoch))
+    }
+
+    fn ticket(self: &Arc<Self>, gate: Arc<Gate>, epoch: u64) -> Ticket {
+        Ticket {
+            governor: Arc::clone(self),
+            gate,
+            epoch,
+            reported: false,
+        }
+    }
+
+    fn gate(&self, origin: &str, account: u64) -> Arc<Gate> {
+        let key = (origin.to_owned(), account);
+        if let Some(gate) = self.gates.get(&key) {
+            return Arc::clone(&gate);
+        }
+        if self.gates.len() >= MAX_GATES {
+            self.make_room();
+        }
+        let gate = || {
+            Arc::new(Gate {
+                origin: origin.to_owned(),
+                state: Lock::new(State::new(Instant::now())),
+                turn: Mutex::new(()),
+                changed: Notify::new(),
+            })
+        };
+        if self.gates.len() >= MAX_GATES {
+            // Every gate is in use: this request is on its own, the map stays bounded.
+            return gate();
+        }
+        Arc::clone(&self.gates.entry(key).or_insert_with(gate))
+    }
+
+    /// Forgets the half of the idle gates that was not used for longest.
+    fn make_room(&self) {
+        let mut idle: Vec<_> = self
+            .gates
+            .iter()
+            .filter(|gate| self.is_idle(gate))
+            .map(|gate| gate.state().used_at)
+            .collect();
+        idle.sort_unstable();
+        let Some(middle) = idle.get(idle.len() / 2).copied() else {
+            return;
+        };
+        self.gates
+            .retain(|_, gate| !self.is_idle(gate) || gate.state().used_at > middle);
+    }
+
+    fn is_idle(&self, gate: &Arc<Gate>) -> bool {
+        Arc::strong_count(gate) == 1 && gate.state().is_idle(Instant::now(), &self.pace)
+    }
+
+    fn refused(&self, gate: &Arc<Gate>, epoch: u64, cause: Cause, wait: Option<Duration>) {
+        let now = Instant::now();
+        let news = gate.state().refused(epoch, cause, wait, now, &self.pace);
+        gate.changed.notify_one();
+        if !news || cause == Cause::Quota {
+            return;
+        }
+        // Their load concerns every account; our quota only this one.
+        for other in &self.gates {
+            if other.origin == gate.origin && !Arc::ptr_eq(&other, gate) {
+                other.state().neighbour_shut(wait, now, &self.pace);
+            }
+        }
+    }
+}
+
+/// A place in the queue, given back by drop.
+struct Queued<'a>(&'a Gate);
+
+impl<'a> Queued<'a> {
+    fn enter(gate: &'a Gate) -> Self {
+        gate.state().waiting += 1;
+        Self(gate)
+    }
+}
+
+impl Drop for Queued<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
+    }
+}
+
+/// The right to send one request. Whoever has it reports how it went; dropping it gives it back.
+#[must_use]
+pub(super) struct Ticket {
+    governor: Arc<Governor>,
+    gate: Arc<Gate>,
+    epoch: u64,
+    reported: bool,
+}
+
+impl Ticket {
+    /// The vendor took the request, and said what is left.
+    pub(super) fn answered(mut self, headers: &HeaderMap) {
+        self.reported = true;
+        let now = Instant::now();
+        let mut state = self.gate.state();
+        let changed = state.answered(self.epoch, now, &self.governor.pace);
+        if let Some(wait) = limits::exhausted(headers) {
+            state.exhausted(self.epoch, now + wait);
+        }
+        drop(state);
+        if changed {
+            self.gate.changed.notify_one();
+        }
+    }
+
+    /// There is no good answer: the error says why.
+    pub(super) fn failed(mut self, error: &Error, headers: Option<&HeaderMap>) {
+        let wait = || error.retry_after().or_else(|| limits::exhausted(headers?));
+        let cause = match error.kind() {
+            ErrorKind::RateLimited => Cause::Quota,
+            ErrorKind::Overloaded => Cause::Load,
+            ErrorKind::Server | ErrorKind::Connect | ErrorKind::Timeout => {
+                self.reported = true;
+                let now = Instant::now();
+                self.gate
+                    .state()
+                    .failed(self.epoch, now, &self.governor.pace);
+                self.gate.changed.notify_one();
+                return;
+            }
+            // The request is at fault, not the vendor: that is an answer too.
+            _ => match headers {
+                Some(headers) => return self.answered(headers),
+                None => return,
+            },
+        };
+        self.reported = true;
+        self.governor.refused(&self.gate, self.epoch, cause, wait());
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if !self.reported && self.gate.state().released(self.epoch) {
+            self.gate.changed.notify_one();
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! Reaches into a session from elsewhere: cancel, steer, answer.
+//! Refuses to start turns; that is the session's owner's to do.
+
+use std::{fmt, sync::Arc};
+
+use crate::{
+    backend::Control,
+    error::Result,
+    message::{Note, Urgency},
+    permission::Answer,
+    scope::Receipt,
+};
+
+/// Reaches into a session from elsewhere, also while a turn runs. Cheap to clone.
+#[derive(Clone)]
+pub struct SessionHandle {
+    control: Arc<dyn Control>,
+}
+
+impl SessionHandle {
+    pub(super) fn new(control: Arc<dyn Control>) -> Self {
+        Self { control }
+    }
+
+    /// Cancels the turn that runs, if one does, and says what it waited for. The stream of the turn
+    /// then ends with a `turn_end` that says cancelled, and the next message works.
+    pub fn cancel(&self) -> Receipt {
+        self.control.interrupt()
+    }
+
+    /// Says something to the agent while a turn runs: it reads it before its next model call.
+    ///
+    /// # Errors
+    /// When the mailbox is full or the session is over.
+    pub fn steer(&self, text: impl Into<String>) -> Result<()> {
+        let urgency = Urgency::NextStep;
+        self.control.steer(Note {
+            from: Note::PERSON.into(),
+            text: text.into(),
+            urgency,
+        })
+    }
+
+    /// Puts a note into the agent's mailbox.
+    ///
+    /// # Errors
+    /// When the mailbox is full or the session is over.
+    pub fn push(&self, note: Note) -> Result<()> {
+        self.control.steer(note)
+    }
+
+    /// Answers an approval by the id in its event.
+    ///
+    /// # Errors
+    /// When no approval of this id is waiting.
+    pub fn answer(&self, id: &str, answer: Answer) -> Result<()> {
+        self.control.answer(id, answer)
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SessionHandle")
+    }
+}

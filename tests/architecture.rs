@@ -1,0 +1,273 @@
+//! The rules of the house as tests: arrows, sizes, opening lines, serialization, closed lists.
+//! Refuses to trust itself: each rule is also shown a planted violation and must catch it.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// Module and floor, in the order of ARCHITECTURE.md. A module uses only lower floors.
+#[rustfmt::skip]
+const FLOORS: &[(&str, u8)] = &[
+    ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
+    ("usage", 0),
+    ("budget", 1), ("durable", 1), ("http", 1), ("process", 1), ("redact", 1), ("scope", 1),
+    ("sink", 1),
+    ("hook", 2), ("permission", 2), ("provider", 2), ("store", 2), ("tool", 2), ("trace", 2),
+    ("backend", 3), // a landing above the other contracts
+    ("dispatch", 4), ("registry", 4), ("settings", 4), ("transcript", 4), ("workspace", 4),
+    ("agent", 5),
+    ("session", 6), ("subagent", 6),
+    ("testing", 7), ("tools", 7), ("mcp", 7), ("runner", 7),
+    ("coding", 8), ("supervisor", 8), ("remote", 8), ("editor", 8),
+    ("cli", 9),
+];
+
+/// The engine is closed: a new file here is a decision, not an accident.
+#[rustfmt::skip]
+const ENGINE: &[&str] = &[
+    "approvals.rs", "call.rs", "context.rs", "ending.rs", "fold.rs", "live.rs", "mod.rs",
+    "prepare.rs", "steps.rs", "talk.rs", "turn.rs",
+];
+
+/// Where serialization may be derived: words, vendors' wires, published formats, tables of the CLI.
+#[rustfmt::skip]
+const SERIALIZED: &[&str] = &[
+    "error.rs", "event.rs", "id.rs", "message.rs", "usage.rs", "wire.rs", "frame.rs", "journal.rs",
+    "settings/", "cli/", "testing/", "tools/", "tool/", "store/", "offline/", "http/",
+];
+
+const MAX_LINES: usize = 500;
+const MAX_TURN_LINES: usize = 400;
+
+fn root() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn sources() -> BTreeMap<String, String> {
+    fn walk(dir: &Path, base: &Path, out: &mut BTreeMap<String, String>) {
+        for entry in fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, base, out);
+            } else if path.extension().is_some_and(|e| e == "rs") {
+                let name = path
+                    .strip_prefix(base)
+                    .unwrap()
+                    .to_string_lossy()
+                    .replace('\\', "/");
+                out.insert(name, fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    let mut out = BTreeMap::new();
+    walk(&root().join("src"), &root().join("src"), &mut out);
+    out
+}
+
+fn room(file: &str) -> &str {
+    file.split('/')
+        .next()
+        .unwrap_or(file)
+        .trim_end_matches(".rs")
+}
+
+fn is_test(file: &str) -> bool {
+    file.ends_with("tests.rs") || file.contains("/tests/")
+}
+
+/// The part of a file that is not its inline test module.
+fn code(text: &str) -> String {
+    let text = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(text);
+    text.lines()
+        .filter(|l| !l.trim_start().starts_with("//"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+/// Every module that a file names by way of `crate::`.
+fn arrows(text: &str) -> Vec<String> {
+    let code = code(text);
+    let mut out = Vec::new();
+    for (at, _) in code.match_indices("crate::") {
+        let rest = &code[at + "crate::".len()..];
+        if !rest.starts_with('{') {
+            out.push(word(rest));
+            continue;
+        }
+        let mut depth = 0;
+        let mut fresh = true;
+        for (i, c) in rest.char_indices() {
+            match c {
+                '{' => {
+                    depth += 1;
+                    if depth > 1 {
+                        fresh = false;
+                    }
+                }
+                '}' => {
+                    depth -= 1;
+                    if depth == 0 {
+                        break;
+                    }
+                }
+                ',' if depth == 1 => fresh = true,
+                c if fresh && depth == 1 && (c.is_alphabetic() || c == '_') => {
+                    out.push(word(&rest[i..]));
+                    fresh = false;
+                }
+                _ => {}
+            }
+        }
+    }
+    out
+}
+
+fn word(text: &str) -> String {
+    text.chars()
+        .take_while(|c| c.is_alphanumeric() || *c == '_')
+        .collect()
+}
+
+fn floor(name: &str) -> Option<u8> {
+    FLOORS.iter().find(|(n, _)| *n == name).map(|(_, f)| *f)
+}
+
+fn upward(file: &str, text: &str) -> Vec<String> {
+    let own = room(file);
+    if matches!(own, "lib" | "bin") || is_test(file) {
+        return Vec::new();
+    }
+    let Some(here) = floor(own) else {
+        return vec![format!("{file}: unknown room `{own}`")];
+    };
+    let mut wrong = Vec::new();
+    for target in arrows(text) {
+        let ok = target == own
+            || match floor(&target) {
+                Some(there) => there < here || (there == 0 && here == 0),
+                None => false,
+            };
+        if !ok {
+            wrong.push(format!("{file} (floor {here}) uses `crate::{target}`"));
+        }
+    }
+    wrong
+}
+
+fn too_long(file: &str, text: &str) -> Option<String> {
+    let lines = text
+        .split("#[cfg(test)]\nmod tests {")
+        .next()
+        .unwrap_or(text)
+        .lines()
+        .count();
+    let limit = if file == "agent/turn.rs" {
+        MAX_TURN_LINES
+    } else {
+        MAX_LINES
+    };
+    (!is_test(file) && lines > limit).then(|| format!("{file}: {lines} lines, at most {limit}"))
+}
+
+fn bad_opening(file: &str, text: &str) -> Option<String> {
+    let mut lines = text.lines();
+    let good = file == "lib.rs"
+        || (lines.next().is_some_and(|l| l.starts_with("//! "))
+            && lines.next().is_some_and(|l| l.starts_with("//! Refuses ")));
+    (!good).then(|| format!("{file}: the first line says what it owns, the second `Refuses …`"))
+}
+
+fn serializes(file: &str, text: &str) -> Option<String> {
+    let code = code(text);
+    let derives = code.contains("Serialize") || code.contains("Deserialize)");
+    let allowed = is_test(file)
+        || SERIALIZED
+            .iter()
+            .any(|a| file.ends_with(a) || file.contains(a));
+    (derives && !allowed).then(|| format!("{file}: serialization is derived elsewhere"))
+}
+
+fn check(rule: impl Fn(&str, &str) -> Vec<String>) {
+    let wrong: Vec<_> = sources()
+        .iter()
+        .flat_map(|(file, text)| rule(file, text))
+        .collect();
+    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+}
+
+#[test]
+fn arrows_point_down() {
+    check(upward);
+}
+
+#[test]
+fn files_stay_small() {
+    check(|file, text| too_long(file, text).into_iter().collect());
+}
+
+#[test]
+fn files_say_what_they_own_and_refuse() {
+    check(|file, text| bad_opening(file, text).into_iter().collect());
+}
+
+#[test]
+fn serialization_stays_in_its_rooms() {
+    check(|file, text| serializes(file, text).into_iter().collect());
+}
+
+#[test]
+fn the_engine_is_closed() {
+    let files = sources();
+    let found: Vec<_> = files
+        .keys()
+        .filter_map(|f| f.strip_prefix("agent/"))
+        .collect();
+    assert_eq!(found, ENGINE);
+}
+
+#[test]
+fn architecture_md_names_every_room() {
+    let text = fs::read_to_string(root().join("ARCHITECTURE.md")).unwrap();
+    assert!(text.lines().count() <= 250, "at most 250 lines");
+    for file in sources().keys().filter(|f| f.contains('/')) {
+        let folder = file.rsplit_once('/').unwrap().0;
+        assert!(
+            text.contains(&format!("{folder}/")),
+            "ARCHITECTURE.md does not name `{folder}/`"
+        );
+    }
+}
+
+#[test]
+fn the_scan_is_awake() {
+    assert!(sources().len() >= 40, "the scan must find the sources");
+    let up = "use crate::{\n    error::Error,\n    session::{Session, SessionHandle},\n};";
+    assert_eq!(upward("http/mod.rs", up).len(), 1);
+    assert_eq!(
+        upward("hook/mod.rs", "fn f(x: crate::provider::Model) {}").len(),
+        1
+    );
+    assert_eq!(
+        upward(
+            "hook/mod.rs",
+            "// crate::provider\nuse crate::message::Message;"
+        )
+        .len(),
+        0
+    );
+    assert_eq!(
+        upward("cellar/mod.rs", "").len(),
+        1,
+        "a room without a floor"
+    );
+    assert!(too_long("a.rs", &"x\n".repeat(501)).is_some());
+    assert!(too_long("agent/turn.rs", &"x\n".repeat(401)).is_some());
+    assert!(bad_opening("a.rs", "use std::fmt;").is_some());
+    assert!(bad_opening("a.rs", "//! Owns.\n//! Also owns.").is_some());
+    assert!(serializes("scope.rs", "#[derive(Serialize)] struct A;").is_some());
+}
