@@ -1,15 +1,15 @@
 //! One session, one streamed answer. Needs no key: without one a rule-based model answers.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use futures::StreamExt;
 use offshoot::{Agent, EventKind, Session, provider, tools};
 
 #[tokio::main]
 async fn main() -> offshoot::Result<()> {
     let model = provider::from_env().await?.provider;
-    let agent = Agent::builder_for(model)
-        .tools(tools::read_only(".")?)
-        .build()?;
-    let mut session = Session::new(agent);
+    let tools = tools::read_only(".")?;
+    let mut session = Session::new(Agent::builder_for(model).tools(tools).build()?);
     let mut turn = session.submit_message("Survey this folder and tell me what it is");
     while let Some(event) = turn.next().await {
         if let EventKind::TextDelta { text, .. } = event.kind {

@@ -1,6 +1,8 @@
 //! A tool with typed arguments, and one in a line. A scripted model calls both, so that the example
 //! shows the same without a key; put `provider::from_env()` in its place for a real one.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use futures::StreamExt;
 use offshoot::{
     Agent, EventKind, Session, ToolContext, ToolOutput, ToolSpec, TypedTool,

@@ -1,6 +1,8 @@
 //! A hook that refuses some calls and one that changes what is submitted. The model is scripted, so
 //! that the example shows the same without a key.
 
+#![expect(clippy::print_stdout, reason = "an example shows what it does")]
+
 use async_trait::async_trait;
 use offshoot::{
     Agent, Hook, HookContext, Message, Session, ToolCall, ToolOutput, Verdict,

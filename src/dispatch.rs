@@ -47,7 +47,6 @@ pub(crate) struct Terms {
     pub(crate) key: String,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
-    pub(crate) grant: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What happens while calls run, in the order it happens.
@@ -226,7 +225,6 @@ impl Running {
             sink: terms.sink.clone(),
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),
-            grant: terms.grant.clone(),
         });
         let (board, permits) = (board.clone(), terms.permits.clone());
         let inside = ctx.clone();

@@ -45,9 +45,10 @@ pub mod tools;
 pub mod cli;
 
 pub use crate::{
-    agent::{Agent, AgentBuilder},
-    backend::{Backend, Capabilities, Control, Conversation, Grant, Task},
+    agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
+    backend::{Backend, Capabilities, Control, Conversation, Grant, Steering, Task, ToolCustody},
     budget::{Budget, Limit, Meter, Spent},
+    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, StopReason},
     hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
@@ -63,7 +64,9 @@ pub use crate::{
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{Drained, Mailbox, MailboxFull},
     scope::{Receipt, Scope, WaitFor, Waiting},
-    session::{OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream},
+    session::{
+        MAX_CORRECTIONS, OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream,
+    },
     sink::{SINK_CAPACITY, Sink, SinkReader},
     spec::{Access, Effect, Lane, ToolSpec},
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},

@@ -6,7 +6,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{fold::Fold, talk::Talk};
+use super::{
+    fold::{Fold, Reach},
+    talk::Talk,
+};
 use crate::{
     dispatch::Board,
     error::Error,
@@ -135,7 +138,7 @@ impl<'a> Live<'a> {
     /// Books a message that broke off, when the vendor may have charged for it.
     pub(super) fn book_broken(&mut self, error: Option<&Error>) {
         let Some(fold) = self.fold.take() else { return };
-        if fold.started || error.is_some_and(Error::is_possibly_billed) {
+        if fold.reach > Reach::Nothing || error.is_some_and(Error::is_possibly_billed) {
             let usage = self.usage_so_far(&fold);
             self.charge(self.model, usage);
         }

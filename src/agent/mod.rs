@@ -21,6 +21,10 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 
 use self::talk::Talk;
+pub use self::{
+    prepare::MAX_CALLS,
+    turn::{MAX_CUT_CALLS, MAX_WRONG_STEPS},
+};
 use crate::{
     backend::{Backend, Capabilities, Conversation, Grant},
     dispatch::DEFAULT_TOOL_DEADLINE,

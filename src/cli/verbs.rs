@@ -130,10 +130,12 @@ fn shared_arguments(command: Command) -> Command {
                 "DOLLARS",
                 "Stop before the cost passes this",
             )
+            .allow_negative_numbers(true)
             .value_parser(super::run::dollars),
         )
         .arg(
             value("timeout", "TIME", "Stop after this long: 90, 90s, 5m, 1h")
+                .allow_negative_numbers(true)
                 .value_parser(super::run::duration),
         )
         .arg(

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::{client::Client, probe::probe, status::classify_status};
+pub(crate) use self::{client::Client, probe::probe, status::kind_of_status};
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
 use crate::error::Error;
 

@@ -247,6 +247,8 @@ mod tests {
             let cost = of(vendor, name).cost(&usage);
             assert!(cost.is_known() && cost.micros == 0, "{vendor}: {cost}");
         }
+        let cloud = of("ollama", "gpt-oss:120b-cloud");
+        assert!(!cloud.cost(&usage).is_known(), "that one runs elsewhere");
     }
 
     #[test]

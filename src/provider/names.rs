@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use serde::Deserialize;
 
-use super::{Anthropic, Gemini, Offline, Provider};
+use super::{Anthropic, Gemini, Offline, Ollama, OpenAi, OpenAiChat, Provider};
 use crate::{
     error::{Error, ErrorKind, Result},
     http::probe,
@@ -39,13 +39,13 @@ const VENDORS: &[Vendor] = &[
     Vendor { word: "anthropic", prefixes: &["claude-"], keys: &["ANTHROPIC_API_KEY"],
              default: "claude-sonnet-4-5", open: |model| Ok(Arc::new(Anthropic::from_env(model)?)) },
     Vendor { word: "openai", prefixes: &["gpt-", "o1", "o3", "o4-", "chatgpt-", "codex-"], keys: &["OPENAI_API_KEY"],
-             default: "gpt-5", open: unbuilt::openai },
+             default: "gpt-5", open: |model| Ok(Arc::new(OpenAi::from_env(model)?)) },
     Vendor { word: "openai-chat", prefixes: &[], keys: &[],
-             default: "gpt-5", open: unbuilt::openai_chat },
+             default: "gpt-5", open: |model| Ok(Arc::new(OpenAiChat::from_env(model)?)) },
     Vendor { word: "gemini", prefixes: &["gemini-"], keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
              default: "gemini-2.5-flash", open: |model| Ok(Arc::new(Gemini::from_env(model)?)) },
     Vendor { word: "ollama", prefixes: &[], keys: &[],
-             default: "llama3.2", open: unbuilt::ollama },
+             default: "llama3.2", open: |model| Ok(Arc::new(Ollama::from_env(model)?)) },
     Vendor { word: "offline", prefixes: &[], keys: &[],
              default: "rules", open: open_offline },
 ];
@@ -290,21 +290,6 @@ async fn ask_ollama(address: &str) -> Neighbour {
         Some(tag) => Neighbour::Has(tag.name),
         None => Neighbour::Bare,
     }
-}
-
-/// Vendors whose rooms are not joined to this table yet. Each becomes one `open` function.
-mod unbuilt {
-    use super::{Error, ErrorKind, Opened};
-
-    macro_rules! unbuilt {
-        ($($vendor:ident),*) => {$(
-            pub(super) fn $vendor(name: &str) -> Opened {
-                let what = format!("this build has no {} models: `{name}`", stringify!($vendor));
-                Err(Error::new(ErrorKind::Config, what))
-            }
-        )*};
-    }
-    unbuilt!(openai, openai_chat, ollama);
 }
 
 #[cfg(test)]

@@ -22,6 +22,8 @@ pub(super) struct Row {
 enum Fit {
     /// The name and its dated versions: `-20250929`, `@20250929`, `-2025-08-07`, `-001`, `-latest`.
     Dated,
+    /// Every name that ends like this.
+    Ending,
     /// Every name that begins like this. Such rows have limits and, except where nothing costs
     /// anything, no price.
     Family,
@@ -41,12 +43,15 @@ pub(super) fn find(vendor: &str, name: &str) -> Option<&'static Row> {
 
 impl Row {
     fn fits(&self, name: &str) -> bool {
+        if self.fit == Fit::Ending {
+            return name.ends_with(self.name);
+        }
         let Some(rest) = name.strip_prefix(self.name) else {
             return false;
         };
         match self.fit {
             Fit::Dated => rest.is_empty() || is_stamp(rest),
-            Fit::Family => true,
+            Fit::Family | Fit::Ending => true,
         }
     }
 
@@ -183,6 +188,8 @@ const ROWS: &[Row] = &[
     // The model runs on a machine of yours, so nothing is billed. The window is what an agent needs
     // at least; the server's own default is smaller, so requests must say it (`num_ctx`).
     family(&["ollama"], "", 8_192).window(32_768).price(price(0, 0, 0)),
+    // Except those that Ollama's cloud runs, for a price that is not by the token.
+    Row { fit: Fit::Ending, ..family(&["ollama"], "cloud", 8_192).window(131_072) },
 
     family(&["anthropic"], "claude-", 32_000),
     claude("claude-opus-5", 64_000).window(1_000_000).price(claude_price(5_000_000, 25_000_000)),
@@ -289,7 +296,7 @@ mod tests {
             let free = ["offline", "ollama"].contains(&row.vendors[0]);
             let Some(price) = row.price else {
                 assert!(
-                    row.fit == Fit::Family,
+                    row.fit != Fit::Dated,
                     "{name}: an own row without a price says nothing"
                 );
                 continue;

@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 pub use self::{
+    ask::MAX_CORRECTIONS,
     handle::SessionHandle,
     owned::OwnedTurn,
     stream::{TurnOutcome, TurnStream},

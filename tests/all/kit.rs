@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use offshoot::{Event, Lane, Tool, ToolContext, ToolOutput, ToolSpec, TypedTool, tool_fn, typed};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Echo {
@@ -14,7 +14,7 @@ struct Echo {
 }
 
 /// Says it again.
-pub fn echo() -> Arc<dyn Tool> {
+pub(crate) fn echo() -> Arc<dyn Tool> {
     tool_fn(
         "echo",
         "Says it again",
@@ -24,7 +24,7 @@ pub fn echo() -> Arc<dyn Tool> {
 
 /// Sleeps, then says a word.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
-pub struct Sleep {
+pub(crate) struct Sleep {
     millis: u64,
     text: String,
 }
@@ -47,12 +47,12 @@ impl TypedTool for Sleeper {
 }
 
 /// A shared tool that sleeps, then says a word.
-pub fn sleeper() -> Arc<dyn Tool> {
+pub(crate) fn sleeper() -> Arc<dyn Tool> {
     typed(Sleeper)
 }
 
 /// The published names of events.
-pub fn names(events: &[Event]) -> Vec<String> {
+pub(crate) fn names(events: &[Event]) -> Vec<String> {
     let name = |event: &Event| {
         let value = serde_json::to_value(event).unwrap();
         value["type"].as_str().unwrap().to_owned()

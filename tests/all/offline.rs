@@ -111,6 +111,14 @@ async fn questions_of_every_kind_reach_the_real_tools() {
             "how many lines does src/lib.rs have?",
             "I count 2 lines in 1 file of text.",
         ),
+        (
+            "how many lines of rust code are there?",
+            "I count 4 lines in 2 files ending in `.rs`.",
+        ),
+        (
+            "how many lines of markdown?",
+            "I count 3 lines in 1 file ending in `.md`.",
+        ),
         ("How many folders?", "This folder holds 4 folders."),
         ("search for \"TODO\"", "2 matches of `TODO` in 2 files."),
         (

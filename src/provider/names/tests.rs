@@ -166,3 +166,14 @@ async fn a_silent_port_costs_a_third_of_a_second_at_most() {
     let took = began.elapsed();
     assert!(took >= OLLAMA_WAIT && took < OLLAMA_WAIT * 4, "{took:?}");
 }
+
+#[test]
+fn local_vendors_open_without_a_key_and_bring_their_card() {
+    let ollama = connect("ollama/qwen3:8b").unwrap();
+    assert_eq!(ollama.model().full_name(), "ollama/qwen3:8b");
+    assert_eq!(ollama.model().window, 32_768);
+    assert_eq!(
+        ollama.model().cost(&crate::Usage::default()),
+        crate::Cost::default()
+    );
+}

@@ -236,6 +236,11 @@ fn measure(what: &What, path: &str, view: &View<'_>) -> String {
         What::Folders => holds(listing.and_then(|l| l.folders), "folder"),
         What::Bytes => holds(listing.and_then(|l| l.bytes), "byte"),
         What::Lines => facts.lines.as_ref().and_then(line_count),
+        What::KindLines(ending) => view.text(&Ask::lines_of(ending, path)).and_then(|text| {
+            let counts = reading::counts(text);
+            let (lines, files) = (count(counts.matches?, "line"), count(counts.files?, "file"));
+            Some(format!("I count {lines} in {files} ending in `.{ending}`."))
+        }),
         What::Size => size(&facts),
         What::Largest => large(&facts, path),
         What::Kinds => kinds(&facts),

@@ -18,7 +18,7 @@ impl Word {
     fn plain(text: &str) -> Self {
         Self {
             text: text.to_owned(),
-            lower: text.to_lowercase().replace('’', "'"),
+            lower: text.to_lowercase(),
             quoted: false,
         }
     }
@@ -130,8 +130,14 @@ pub(super) fn words(prompt: &str) -> Vec<Word> {
             "" => bare,
             cut => cut,
         };
-        if !bare.is_empty() {
-            out.push(Word::plain(bare));
+        let bare = bare.replace('’', "'");
+        match bare.strip_suffix("'s") {
+            // `what's` is two words; in other words the ending means possession.
+            Some(front) if Word::plain(front).is_any("what|where|which|who|how|it|that") => {
+                out.extend([Word::plain(front), Word::plain("is")]);
+            }
+            _ if bare.is_empty() => {}
+            _ => out.push(Word::plain(&bare)),
         }
         rest = after.trim_start();
     }
@@ -174,10 +180,18 @@ pub(super) fn place(words: &[Word]) -> Option<String> {
         let last = at + 1 == words.len();
         words[at - 1].is_any(inside) && (word.is_path() || (last && word.is_name()))
     });
-    let path = match after_in {
-        Some(at) => words.get(at),
-        None => words.iter().find(|word| word.is_path()),
-    };
+    // `the tests folder`, but not `the root folder`.
+    let told = words.windows(2).find(|pair| {
+        let general = "root|top|main|parent|home|same|other|each|any|every|empty|new|sub|next";
+        pair[1].is_any("folder|directory") && pair[0].is_name() && !pair[0].is_any(general)
+    });
+    let named = told
+        .map(|pair| &pair[0])
+        .filter(|word| !word.is_any("<survey>|what|which|how"));
+    let path = after_in.and_then(|at| words.get(at));
+    let path = path
+        .or(named)
+        .or_else(|| words.iter().find(|word| word.is_path()));
     Some(tidy(&path?.text).to_owned())
 }
 
@@ -213,7 +227,7 @@ impl Captures {
 /// Holds words against a phrase.
 ///
 /// In a phrase `a|b` is either word, `<name>` a class of words, `[a|b]` may be missing, `*` is any
-/// words or none, `{x}` at least one word, `{@x}` one word that looks like a path, `{~x}` one word
+/// words or none, `%` the rest if it only says where, `{x}` at least one word, `{@x}` one word that looks like a path, `{~x}` one word
 /// that can be a name.
 pub(super) fn fit(phrase: &'static str, words: &[Word]) -> Option<Captures> {
     let tokens = phrase.split_whitespace().collect::<Vec<_>>();
@@ -227,6 +241,9 @@ fn step(tokens: &[&'static str], words: &[Word], captures: &mut Captures) -> boo
     };
     if *token == "*" {
         return (0..=words.len()).any(|n| step(later, &words[n..], captures));
+    }
+    if *token == "%" {
+        return later.is_empty() && (0..words.len()).all(|at| is_rest(words, at));
     }
     if let Some(gap) = token
         .strip_prefix('{')
@@ -274,4 +291,17 @@ fn step(tokens: &[&'static str], words: &[Word], captures: &mut Captures) -> boo
         Some((first, rest)) => first.is_any(token) && step(later, rest, captures),
         None => false,
     }
+}
+
+/// Whether a word only says where, or fills: a question with other words in it asks for less than
+/// everything, and everything would be the wrong answer.
+fn is_rest(words: &[Word], at: usize) -> bool {
+    let word = &words[at];
+    let placed = at > 0 && words[at - 1].is_any("in|inside|under|within|below|<the>");
+    let before_folder = words
+        .get(at + 1)
+        .is_some_and(|next| next.is_any("folder|directory"));
+    word.is_path()
+        || word.is_any("<rest>|<the>|<place>|<here>|<in>")
+        || (placed && (at + 1 == words.len() || before_folder))
 }

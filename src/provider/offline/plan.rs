@@ -58,6 +58,13 @@ impl Ask {
         Self::count("^", path)
     }
 
+    /// How many lines the files have that end like this.
+    pub(super) fn lines_of(ending: &str, path: &str) -> Self {
+        let mut ask = Self::lines(path);
+        ask.input["glob"] = json!(format!("*.{ending}"));
+        ask
+    }
+
     /// The first lines that fit.
     pub(super) fn search(pattern: &str, path: &str) -> Self {
         let mut input =
@@ -259,6 +266,7 @@ pub(super) fn measure(what: &What, path: &str) -> Vec<Ask> {
         What::Files | What::Folders | What::Bytes => vec![Ask::list(path)],
         What::Kind(ending) => vec![Ask::glob(&format!("**/*.{ending}"), path)],
         What::Lines => vec![Ask::lines(path)],
+        What::KindLines(ending) => vec![Ask::lines_of(ending, path)],
         What::Size | What::Largest => vec![Ask::list(path), Ask::lines(path)],
         What::Kinds => vec![Ask::glob("**/*", path)],
     }

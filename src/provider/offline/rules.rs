@@ -1,7 +1,10 @@
 //! The table of what the offline model understands: phrases on the left, a task on the right.
 //! Refuses to guess at anything else; a prompt without a row is answered with the list of examples.
 
-use super::phrase::{self, Captures};
+use super::{
+    facts,
+    phrase::{self, Captures},
+};
 
 /// What the user wants to know.
 #[derive(Clone, Debug, PartialEq)]
@@ -35,6 +38,8 @@ pub(super) enum What {
     Files,
     /// Number of files that end like this.
     Kind(String),
+    /// Number of lines of files that end like this.
+    KindLines(String),
     /// Number of folders.
     Folders,
     /// Number of lines.
@@ -69,6 +74,7 @@ enum Goal {
     Kinds,
     Folders,
     Lines,
+    KindLines,
     Bytes,
     Size,
     Largest,
@@ -77,6 +83,7 @@ enum Goal {
     Search,
     SearchRaw,
     Show,
+    Readme,
 }
 
 /// Words that stand for each other; `<name>` in a phrase.
@@ -89,6 +96,8 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
     ("place", &["folder", "directory", "dir", "project", "repo", "repository", "codebase", "workspace", "package",
                 "crate", "tree", "place", "code", "cwd", "software", "program"]),
     ("here", &["here", "this", "it", "that"]),
+    ("rest", &["there", "total", "all", "altogether", "overall", "together", "is", "are", "does", "do", "has", "have", "contain",
+              "contains", "hold", "holds", "exist", "we", "i", "you", "and", "by", "size", "lines", "exactly"]),
     ("in", &["in", "inside", "under", "within", "of", "from", "at", "below", "for", "about", "through"]),
     ("show", &["read", "show", "open", "print", "cat", "display", "view", "see", "dump", "type"]),
     ("list", &["list", "ls", "show", "display", "dir", "enumerate", "print", "give"]),
@@ -107,33 +116,40 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
 /// The rules, tried from the top. How phrases are written stands at [`phrase::fit`].
 #[rustfmt::skip]
 const RULES: &[(Goal, &[&str])] = &[
+    (Goal::Readme, &["<show> [me] [the] readme", "what is|does [in] [the] readme [say]"]),
     (Goal::Show, &[
         "<show> [me] [the] first {n} lines [of|from|in] [the] [file] {@file}",
         "<show> [me] [the] lines {n} to|through|until|and|- {m} [of|from|in] [the] [file] {@file}",
         "<show> [me] [the] [whole|full|complete] [file|contents|content|text] [of|from] [the] [file] {@file} [file]",
         "<show> [me] [the] [contents|content|text] [of] [the] file {~file}",
         "what is|does|are [the] [in|contents] [of] [the] [file] {@file} [file] [say|contain|hold]",
-        "what's|whats in [the] [file] {@file}",
         "head {@file}",
         "<survey> [the] [file] {@file}",
         "tell me about [the] [file] {@file}",
     ]),
+    (Goal::Search, &[
+        "how many files|lines|places <uses> [the] [text|word|string] {x}", "how many files|lines have [the] [text|word|string] {x} in them",
+        "how often does|is {x} appear|occur|used|mentioned|called %", "how many times does|is {x} appear|occur|used|mentioned|called %",
+        "how many <uses-of>|matches of|for {x} are there %", "how many <uses-of>|matches of|for {x}", "count [the] <uses-of>|matches of|for {x}",
+    ]),
+    (Goal::KindLines, &["how many lines of {~kind} [code] %", "count [the] lines of {~kind} [code] %"]),
     (Goal::Lines, &[
-        "how many lines *", "[the] number of lines *", "[the] [total] [number|count] [of] lines [of] [code] [are|is] [there]",
-        "count [all] [the] lines *", "how long is|are [<the>] [<the>] <place>|files|file *", "how long is|are [the] {@path}",
-        "how long is|are <here>", "[the] [total] line count *", "loc",
+        "how many lines [of] [code|text] %", "[the] number of lines [of] [code|text] %",
+        "[the] [total] [number|count] [of] lines [of] [code] [are|is] [there]", "count [all] [the] lines [of] [code|text] %",
+        "how long is|are [<the>] [<the>] <place>|files|file %", "how long is|are [the] {@path}",
+        "how long is|are <here>", "[the] [total] line count %", "loc",
     ]),
     (Goal::Size, &[
-        "how big|large|heavy is|are [<the>] [<the>] <place> *", "how big|large|heavy is|are [the] {@path} *",
-        "how big|large|heavy is|are <here> [all]", "how many files and [how] [many] lines *", "how many files and <dirs> *",
-        "[what] [is] [the] [total] size [of] [<the>] [<the>] <place> *", "[the] [its] [total] size", "what is its [total] size",
-        "how much code *", "how big",
+        "how big|large|heavy is|are [<the>] [<the>] <place> %", "how big|large|heavy is|are [the] {@path} %",
+        "how big|large|heavy is|are <here> [all]", "how many files and [how] [many] lines %", "how many files and [how] [many] <dirs> %",
+        "[what] [is] [the] [total] size [of] [<the>] [<the>] <place> %", "[the] [its] [total] size", "what is its [total] size",
+        "how much code %", "how big",
     ]),
     (Goal::Bytes, &[
-        "how many bytes *", "[the] [total] [number] [of] bytes", "count [the] bytes *",
-        "how much space does|do [<the>] [<the>] <place>|<here>|files *",
+        "how many bytes %", "[the] [total] [number] [of] bytes", "count [the] bytes %",
+        "how much space does|do [<the>] [<the>] <place>|<here>|files [take|use|need] [up]",
     ]),
-    (Goal::Folders, &["how many <dirs> *", "[the] number of <dirs> *", "[the] <dirs>", "count [all] [the] <dirs> *"]),
+    (Goal::Folders, &["how many <dirs> %", "[the] number of <dirs> %", "[the] <dirs>", "count [all] [the] <dirs> %"]),
     (Goal::Kinds, &[
         "what|which kinds|kind|types|type|sorts of files *", "what|which file types|kinds *", "[the] kinds|types of files *",
         "what|which [programming] languages|language is|are|does|do [<the>] <place>|<here> *",
@@ -141,19 +157,21 @@ const RULES: &[(Goal, &[&str])] = &[
         "how many files of each kind|type *",
     ]),
     (Goal::Largest, &[
-        "what|which is|are [the] [<some>] <large> [<some>] <files> *", "what|which is|are [the] <large>", "[the] [<some>] <large> [<some>] <files> *", "[the] <large>",
-        "which|what <files> is|are [the] <large> *", "<list> [me] [all] [the] [<some>] <large> [<some>] <files> *",
-        "find [the] [<some>] <large> [<some>] <files> *",
+        "what|which is|are [the] [<some>] <large> [<some>] <files> %", "what|which is|are [the] <large>",
+        "[the] [<some>] <large> [<some>] <files> %", "[the] <large>",
+        "which|what <files> is|are [the] <large> %", "<list> [me] [all] [the] [<some>] <large> [<some>] <files> %",
+        "find [the] [<some>] <large> [<some>] <files> %",
     ]),
-    (Goal::Files, &["how many files *", "[the] number of files *", "[the] [total] files", "count [all] [the] files *", "[the] file count *"]),
+    (Goal::Files, &["how many files %", "[the] number of files %", "[the] [total] files", "count [all] [the] files %", "[the] file count %"]),
     (Goal::Kind, &[
-        "how many {~kind} files|modules|scripts|documents *", "count [all] [the] {~kind} files *", "[the] number of {~kind} files *",
+        "how many {~kind} files|modules|scripts|documents %", "count [all] [the] {~kind} files %", "[the] number of {~kind} files %",
     ]),
     (Goal::Search, &[
         "search [the|this] [<place>] [for] [the] [text|word|string|phrase] {x} <in> <the> <place>",
         "search [the|this] [<place>] [for] [the] [text|word|string|phrase] {x} in|under|inside|within [the] {~path} [folder|directory]",
         "search [the|this] [<place>] [for] [the] [text|word|string|phrase] {x}",
         "look for {x} in|under|inside|within [the] {~path}", "look for {x}",
+        "find [me] [all] [the] {~x} comments|notes|calls %",
         "where is|are|do|does [we|the] {x} <used> *", "does <the> <place> <uses> {x}",
         "what|which|whose files|file|lines|code <uses> [the] [text|word|string] {x}",
         "find|list|show [me] [all] [the] files <uses> [the] [text|word|string] {x}",
@@ -186,12 +204,14 @@ const RULES: &[(Goal, &[&str])] = &[
     (Goal::Survey, &[
         "<survey> [<in>] [the|this] [<place>] {@path} *",
         "<survey> [<in>] [<the>] [<the>] <place> *", "<survey> <here>", "<survey> <here> and|for|in|briefly|shortly *",
-        "survey", "survey [the] {~path} [folder|directory]",
+        "survey|summarise|summarize|overview", "survey [the] {~path} [folder|directory]",
+        "<survey> what [<the>] [<the>] <place> *", "<survey> what <here> is|does *", "what do|does we|i have here",
+        "look at|into|around [the] {@path} *",
         "tell me about|of [<the>] [<the>] <place> *", "tell me about <here>", "tell me about [the] [<place>] {@path} *",
         "tell me what [<the>] [<the>] <place> is|does|contains *", "tell me what <here> is|does *", "tell me more",
-        "what|what's|whats [is|does|are] [in|inside] [<the>] [<the>] <place> *",
-        "what|what's|whats [is|does|are] [in|inside] <here> [do|about|for|contain|all]",
-        "what|what's|whats [is] in|inside [the] [<place>] {@path} *",
+        "what [is|does|are] [in|inside] [<the>] [<the>] <place> *",
+        "what [is|does|are] [in|inside] <here> [do|about|for|contain|all]",
+        "what [is] in|inside [the] [<place>] {@path} *",
         "what kind of <place> is *", "what is the purpose of <the> <place> *",
         "what does [the] [<place>] {@path} do|contain|hold|have *", "what is [the] [<place>] {@path} [about|for]",
         "give|show|write [me] a|an [short|brief|quick] overview|summary|description|tour|survey|outline [of|about] <the> <place> *",
@@ -223,6 +243,14 @@ const KINDS: &[(&str, &str)] = &[
     ("yaml", "yaml"),
 ];
 
+/// Endings that people say without their dot.
+#[rustfmt::skip]
+const ENDINGS: &[&str] = &[
+    "rs", "py", "md", "txt", "js", "ts", "tsx", "jsx", "go", "c", "h", "cpp", "hpp", "java", "kt", "rb", "php", "sh", "sql",
+    "toml", "json", "jsonl", "yaml", "yml", "xml", "html", "css", "csv", "ini", "cfg", "lock", "log", "svg", "png", "jpg",
+    "jpeg", "gif", "pdf", "zip", "gz",
+];
+
 /// What a prompt means; `None` when no row fits. `before` is the place that was spoken of last.
 pub(super) fn understand(prompt: &str, before: Option<&str>) -> Option<Meaning> {
     let words = phrase::words(prompt);
@@ -251,8 +279,8 @@ pub(super) fn understand(prompt: &str, before: Option<&str>) -> Option<Meaning> 
         }
     }
     // "And in `src`?" asks the same of another place; the least that answers it is a survey.
-    match words {
-        [only] | [_, only] if follows && only.is_path() => asked(Task::Survey { path }),
+    match place {
+        Some(_) if follows && words.len() <= 4 => asked(Task::Survey { path }),
         _ => None,
     }
 }
@@ -284,6 +312,12 @@ fn make(goal: Goal, captures: &Captures, path: &str) -> Option<Task> {
                 path,
             })
         }
+        Goal::KindLines => measure(What::KindLines(kind(get("kind")?)?)),
+        Goal::Readme => Some(Task::Show {
+            file: facts::join(&path, "README.md"),
+            from: None,
+            count: None,
+        }),
         Goal::List => Some(Task::List { path }),
         Goal::Find => {
             let glob = match (get("glob"), get("ending")) {
@@ -338,16 +372,16 @@ fn make(goal: Goal, captures: &Captures, path: &str) -> Option<Task> {
 
 /// The ending that a word for a kind of files stands for.
 fn kind(word: &str) -> Option<String> {
-    let word = word
-        .trim_start_matches("*")
-        .trim_start_matches('.')
-        .to_ascii_lowercase();
+    let bare = word.trim_start_matches('*').trim_start_matches('.');
+    let dotted = bare.len() < word.len();
+    let word = bare.to_ascii_lowercase();
     if let Some((_, ending)) = KINDS.iter().find(|(name, _)| *name == word) {
         return Some((*ending).to_owned());
     }
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '+';
-    // Words such as "empty" or "hidden" are no endings; the known endings are short.
-    (!word.is_empty() && word.len() <= 5 && word.chars().all(fits)).then_some(word)
+    // Words such as "empty" or "hidden" are no endings, unless a dot says that they are.
+    let meant = dotted || ENDINGS.contains(&word.as_str());
+    (meant && !word.is_empty() && word.len() <= 16 && word.chars().all(fits)).then_some(word)
 }
 
 /// The glob that a word for files stands for.

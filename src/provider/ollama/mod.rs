@@ -94,10 +94,17 @@ enum Format {
 impl Ollama {
     /// Begins to describe a provider for this model. It reads no environment.
     pub fn builder(model: impl Into<Arc<str>>) -> OllamaBuilder {
+        let model = Model::lookup(VENDOR, &model.into());
+        // Asked of the server: its own default is smaller, and it drops the start of what does not
+        // fit without a word.
+        let num_ctx = Some(model.window);
         OllamaBuilder {
-            model: Model::unknown(VENDOR, model),
+            model,
             entry: Entry::default(),
-            choices: Choices::default(),
+            choices: Choices {
+                num_ctx,
+                ..Choices::default()
+            },
         }
     }
 

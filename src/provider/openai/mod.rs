@@ -59,7 +59,7 @@ struct Access {
 impl Settings {
     fn new(vendor: &str, model: impl Into<Arc<str>>) -> Self {
         Self {
-            model: Model::unknown(vendor, model),
+            model: Model::lookup(vendor, &model.into()),
             entry: Entry::default(),
             headers: Vec::new(),
             cache_key: None,

@@ -188,8 +188,10 @@ fn apply(step: &Step, transcript: &mut Transcript) -> Result<(), String> {
         }
         Step::Close => transcript.close_open(Outcome::Interrupted, "stopped"),
         Step::Trim(keep) => {
-            let mut settings = CompactionSettings::default();
-            settings.keep_results = *keep;
+            let settings = CompactionSettings {
+                keep_results: *keep,
+                ..CompactionSettings::default()
+            };
             transcript.trim(&settings, &counter);
             if transcript.trim(&settings, &counter).is_some() {
                 return Err("trimmed twice".into());

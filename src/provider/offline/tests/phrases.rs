@@ -29,6 +29,9 @@ fn surveys() {
         ("what is this directory about", "."),
         ("Describe this folder in one sentence", "."),
         ("what am I looking at?", "."),
+        ("explain what this folder contains", "."),
+        ("look at src/http and tell me what it is", "src/http"),
+        ("tell me about the project in the docs folder", "docs"),
     ] {
         assert_eq!(
             task(prompt),
@@ -75,6 +78,17 @@ fn figures() {
         ("list the five largest files", What::Largest, "."),
         ("What kinds of files are here?", What::Kinds, "."),
         ("what language is this written in", What::Kinds, "."),
+        ("what's the size of this folder?", What::Size, "."),
+        (
+            "how many files are in the tests folder?",
+            What::Files,
+            "tests",
+        ),
+        (
+            "How many lines of Rust code are there in src?",
+            What::KindLines("rs".into()),
+            "src",
+        ),
     ] {
         let expected = Task::Measure {
             what,
@@ -140,6 +154,13 @@ fn files_and_texts() {
             "find \"hello world\"",
             search("hello world", "hello world", "."),
         ),
+        ("How many files contain \"x y\"?", search("x y", "x y", ".")),
+        ("how many times does foo appear?", search("foo", "foo", ".")),
+        (
+            "Can you find all the TODO comments?",
+            search("TODO", "TODO", "."),
+        ),
+        ("read the README", show("README.md", None, None)),
         ("Read README.md", show("README.md", None, None)),
         ("show me the file Makefile", show("Makefile", None, None)),
         (
@@ -176,6 +197,13 @@ fn what_is_not_about_folders_is_not_understood() {
         "how much is 2 + 2",
         "Translate this text",
         "find me a good restaurant near the station",
+        // Asked for less than everything: everything would be the wrong answer.
+        "how many files are empty?",
+        "how many files changed yesterday",
+        "how many empty files are there",
+        "how many lines of comments are there?",
+        "how many lines are longer than 100 characters",
+        "how many folders have no files",
         "show lines 9 to 3 of a.rs",
         "show the first 0 lines of a.rs",
     ] {
