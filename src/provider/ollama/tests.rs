@@ -263,7 +263,13 @@ fn all_options_reach_the_body() {
         (&sent["think"], &sent["keep_alive"]),
         (&json!("high"), &json!(-1))
     );
-    assert!(sent.get("options").is_none() && sent.get("format").is_none());
+    assert!(sent.get("format").is_none());
+    let window = bare.model().window;
+    assert_eq!(
+        sent["options"],
+        json!({"num_ctx": window}),
+        "the window is asked for, nothing else"
+    );
 }
 
 #[test]

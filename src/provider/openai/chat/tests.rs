@@ -243,22 +243,20 @@ fn arguments_come_in_every_form() {
     assert_eq!(one(json!({"p": [1, {"q": "}"}]})), r#"{"p":[1,{"q":"}"}]}"#);
     assert_eq!(one(json!(null)), "{}");
     assert_eq!(one(json!("")), "{}");
-    assert_eq!(one(json!("{\"p\":1}</tool_call>")), "{\"p\":1}");
-    assert_eq!(one(json!("{\"p\":1}\n")), "{\"p\":1}\n".trim());
-    assert_eq!(
-        one(json!("{\"p\":1}{\"p\":2}")),
+    assert_eq!(one(json!("{\"p\":1}\n")), "{\"p\":1}");
+    // More than one object: what the model meant is for the model to say.
+    for odd in [
         "{\"p\":1}{\"p\":2}",
-        "which of the two is meant?"
-    );
-    let chunks = [
-        calls(json!([{"index": 0, "id": "a", "function": {"name": "Read", "arguments": "{}"}}])),
-        calls(json!([{"index": 0, "function": {"arguments": "} and so on"}}])),
-        finish("tool_calls"),
-        DONE.into(),
+        "{\"p\":1}</tool_call>",
+        "{\"p\":1} and so on",
+    ] {
+        assert_eq!(one(json!(odd)), odd);
+    }
+    let split = [
+        json!([{"index": 0, "id": "a", "function": {"name": "Read", "arguments": "{}"}}]),
+        json!([{"index": 0, "function": {"arguments": " and so on"}}]),
     ];
-    let answer = read(&chunks).unwrap();
-    assert_eq!(answer.message.calls().next().unwrap().malformed, None);
-    assert_eq!(answer.skipped.len(), 1, "dropped text is counted");
+    assert_eq!(called(&split)[0].2, "{} and so on");
     // The old form.
     let chunks = [
         chunk(json!({"function_call": {"name": "Read", "arguments": ""}})),

@@ -387,7 +387,7 @@ fn p19_a_refusal_is_shown_and_said() {
         let reason = "I can not".to_owned();
         assert_eq!(
             answer.stop,
-            Some((Stop::Refused { reason }, "refusal".into()))
+            Some((Stop::Refused { reason }, "completed".into()))
         );
         assert_eq!(answer.message.text(), "I can not");
     }
@@ -408,7 +408,7 @@ fn p16_p20_half_and_mangled_arguments_never_become_a_good_call() {
         let calls: Vec<_> = answer.message.calls().collect();
         assert_eq!(calls[0].malformed.as_deref(), Some(&whole[..cut]));
         // And back they go as they came, paired with an answer.
-        let body = body_of(&[answer.message.clone()]);
+        let body = body_of(std::slice::from_ref(&answer.message));
         assert_eq!(body["input"][0]["arguments"], whole[..cut]);
     }
     for mangled in ["{\"a\":}", "not json", "[]", "{}{}", "{'a':1}", "\u{0}"] {
