@@ -140,8 +140,12 @@ fn ends_are_told_apart() {
         assert_eq!(error.kind(), kind, "{words}");
         assert!(error.to_string().contains(words));
     }
-    let error = read(&["{\"message\":{\"content\":\"x".into()]).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Decode);
+    for (line, kind) in [
+        ("{\"message\":{\"content\":\"x", ErrorKind::Disconnected),
+        ("<html>", ErrorKind::Decode),
+    ] {
+        assert_eq!(read(&[line.into()]).unwrap_err().kind(), kind, "{line}");
+    }
 }
 
 #[test]
