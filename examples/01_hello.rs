@@ -1,7 +1,5 @@
 //! One session, one streamed answer. Needs no key: without one a rule-based model answers.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use futures::StreamExt;
 use offshoot::{Agent, EventKind, Session, provider, tools};
 

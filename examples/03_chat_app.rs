@@ -1,8 +1,6 @@
 //! A chat on a web page: each message becomes a turn that owns its session and streams to the page
 //! by server-sent events. Open the address it prints. Needs no key.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use std::{
     collections::HashMap,
     convert::Infallible,

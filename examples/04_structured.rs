@@ -1,7 +1,5 @@
 //! An answer of a given type: the schema is derived, a wrong answer is sent back with what is wrong.
 
-#![expect(clippy::print_stdout, reason = "an example shows what it does")]
-
 use offshoot::{Agent, Session, provider, tools};
 
 /// What a folder holds.

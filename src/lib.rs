@@ -1,5 +1,7 @@
 //! A native multi-agent runtime: whatever turns a task into a stream of events is an agent.
 
+#![warn(clippy::print_stdout, clippy::print_stderr)]
+
 // Floor 0: words.
 mod error;
 mod event;

@@ -35,7 +35,7 @@ const ENGINE: &[&str] = &[
 #[rustfmt::skip]
 const SERIALIZED: &[&str] = &[
     "error.rs", "event.rs", "id.rs", "message.rs", "usage.rs", "wire.rs", "frame.rs", "journal.rs",
-    "settings/", "cli/", "testing/", "tools/", "tool/", "store/", "offline/", "http/",
+    "settings/", "cli/", "provider/", "testing/", "tools/", "tool/", "store/", "http/",
 ];
 
 const MAX_LINES: usize = 500;
@@ -236,6 +236,9 @@ fn architecture_md_names_every_room() {
     assert!(text.lines().count() <= 250, "at most 250 lines");
     for file in sources().keys().filter(|f| f.contains('/')) {
         let folder = file.rsplit_once('/').unwrap().0;
+        if folder.ends_with("/tests") {
+            continue;
+        }
         assert!(
             text.contains(&format!("{folder}/")),
             "ARCHITECTURE.md does not name `{folder}/`"

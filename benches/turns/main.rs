@@ -1,8 +1,6 @@
 //! Turns against the floor: CPU time of both on the same bytes from the same server, in one run.
 //! Refuses wall time, which on a shared machine measures the neighbours.
 
-#![expect(clippy::print_stdout, reason = "a benchmark prints its table")]
-
 mod floor;
 mod server;
 
