@@ -10,7 +10,7 @@ use super::{
     wire::{CallPiece, Growth, Line},
 };
 use crate::{
-    error::Result,
+    error::{Error, ErrorKind, Result},
     id::CallId,
     message::Seal,
     provider::{
@@ -40,6 +40,12 @@ impl Decode for Decoder {
             Err(error) if error.is_data() && !data.contains("\"message\"") => {
                 skipped(out); // JSON, but not a line of an answer
                 return Ok(());
+            }
+            Err(error) if error.is_eof() => {
+                // A connection that closes in the middle of a line leaves its first half.
+                let message = "the answer broke off in the middle of a line";
+                let error = Error::new(ErrorKind::Disconnected, message).with_source(error);
+                return Err(error.possibly_billed());
             }
             Err(error) => return Err(unreadable(event, data, error)),
         };

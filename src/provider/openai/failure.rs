@@ -165,11 +165,10 @@ fn kind(failure: &Failure<'_>, status: Option<u16>, inner: Option<u16>) -> Error
             "overloaded" | "overloaded_error" | "engine_overloaded" | "server_is_overloaded" => {
                 ErrorKind::Overloaded
             }
-            "server_error"
-            | "internal_error"
-            | "internal_server_error"
-            | "api_error"
-            | "vector_store_timeout" => ErrorKind::Server,
+            "server_error" | "internal_error" | "internal_server_error" | "api_error" => {
+                ErrorKind::Server
+            }
+            "vector_store_timeout" => ErrorKind::Timeout,
             "permission_denied" | "permission_error" | "unsupported_country_region_territory" => {
                 ErrorKind::Forbidden
             }
