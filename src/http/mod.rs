@@ -10,6 +10,8 @@ mod governor;
 mod limits;
 mod lines;
 mod probe;
+#[cfg(test)]
+mod replay;
 mod retry;
 mod secrets;
 mod sse;
@@ -23,6 +25,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+#[cfg(test)]
+pub(crate) use self::replay::replay;
 pub(crate) use self::{client::Client, probe::probe, status::classify_status};
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
 use crate::error::Error;

@@ -2,7 +2,7 @@
 //! Refuses tools: a call of a stream is answered as unknown, and nothing runs.
 
 use offshoot::{
-    Agent, ErrorKind, Event, EventKind, Outcome, RetryPolicy, Role, Session, StopReason,
+    Agent, Error, ErrorKind, Event, EventKind, Outcome, RetryPolicy, Role, Session, StopReason,
     provider::{Delta, Stop},
     testing::check_history,
 };
@@ -43,6 +43,10 @@ async fn turns(vendor: Vendor) {
         let (deltas, error) = ask(&*provider).await;
 
         player.next(vendor.reply(vector.body.clone()));
+        if error.as_ref().is_some_and(Error::is_context_too_long) {
+            // Row P21: it shortens what it can and asks once more.
+            player.next(vendor.reply(vector.body.clone()));
+        }
         let agent = Agent::builder_for(provider.clone()).retry(RetryPolicy::never());
         let mut session = Session::new(agent.build().unwrap());
         let events: Vec<Event> = session.submit_message("go").collect().await;
@@ -66,7 +70,16 @@ async fn turns(vendor: Vendor) {
         };
 
         let history = session.history();
-        check_history(&history).unwrap_or_else(|wrong| panic!("{case}: {wrong}"));
+        let paused = matches!(stop(&deltas), Some((Stop::Paused, _)));
+        match paused {
+            // The vendor goes on with its own message, which the next one continues.
+            true => assert_eq!(
+                (history.len(), history[2].role),
+                (3, Role::Assistant),
+                "{case}"
+            ),
+            false => check_history(&history).unwrap_or_else(|wrong| panic!("{case}: {wrong}")),
+        }
         let (why, raw) = match (stop(&deltas), &error) {
             (Some((Stop::BadCall, _)), _) => (None, ErrorKind::Server),
             (Some((why, raw)), None) => (Some((why, raw)), ErrorKind::Bug),
@@ -75,6 +88,14 @@ async fn turns(vendor: Vendor) {
         };
         let Some((why, word)) = why else {
             // Nothing of it may stay, and the turn has failed with the same error.
+            if raw == ErrorKind::ContextTooLong {
+                assert_eq!(
+                    (end, history.len()),
+                    (&StopReason::ContextFull, 1),
+                    "{case}"
+                );
+                continue;
+            }
             let StopReason::Failed {
                 error: Some(error), ..
             } = end
@@ -98,8 +119,11 @@ async fn turns(vendor: Vendor) {
             _ => Vec::new(),
         };
         for (streamed, kept) in streamed.iter_mut().zip(&mut kept) {
-            if streamed.what == "call" && streamed.text.trim().is_empty() {
-                streamed.text = "{}".to_owned();
+            if streamed.what == "call" {
+                streamed.text = match streamed.text.trim() {
+                    "" => "{}".to_owned(),
+                    text => text.to_owned(),
+                };
             }
             if streamed.id.is_none() {
                 kept.id = None; // ours to make
@@ -108,7 +132,11 @@ async fn turns(vendor: Vendor) {
         streamed
             .retain(|piece| piece.what == "call" || !piece.text.is_empty() || piece.seal.is_some());
         kept.retain(|piece| piece.what == "call" || !piece.text.is_empty() || piece.seal.is_some());
-        assert_eq!(kept, streamed, "{case}");
+        match streamed.iter().all(|piece| piece.what == "thinking") {
+            // Vendors take no message that only thinks.
+            true => assert_eq!(kept, [], "{case}"),
+            false => assert_eq!(kept, streamed, "{case}"),
+        }
 
         let calls = streamed.iter().filter(|piece| piece.what == "call").count();
         let ended = kinds.clone().find_map(|kind| match kind {
