@@ -20,6 +20,8 @@ mod prices;
 mod profiles;
 mod request;
 mod schema;
+#[cfg(test)]
+mod splits;
 
 pub use self::{
     anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},

@@ -9,6 +9,8 @@ mod kit;
 #[cfg(feature = "local")]
 mod offline;
 #[cfg(feature = "testing")]
+mod streams;
+#[cfg(feature = "testing")]
 mod testing;
 #[cfg(feature = "local")]
 mod tools;

@@ -229,6 +229,12 @@ impl Anthropic {
     }
 }
 
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(super) fn decoder() -> impl super::drive::Decode {
+    Decoder::default()
+}
+
 impl Provider for Anthropic {
     fn model(&self) -> &Model {
         &self.model

@@ -189,6 +189,12 @@ impl Gemini {
     }
 }
 
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(super) fn decoder() -> impl super::drive::Decode {
+    Decoder::default()
+}
+
 impl Provider for Gemini {
     fn model(&self) -> &Model {
         &self.model

@@ -304,6 +304,12 @@ impl Ollama {
     }
 }
 
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(super) fn decoder() -> impl super::drive::Decode {
+    Decoder::default()
+}
+
 impl Provider for Ollama {
     fn model(&self) -> &Model {
         &self.model

@@ -9,6 +9,8 @@ mod strict;
 
 use std::{fmt, sync::Arc, time::Duration};
 
+#[cfg(test)]
+pub(super) use self::{chat::decoder as chat_decoder, responses::decoder as responses_decoder};
 pub use self::{
     chat::{
         EffortField, Files, Malformed, OpenAiChat, OpenAiChatBuilder, OutputLimit, Quirks,

@@ -99,6 +99,12 @@ impl OpenAiBuilder {
     }
 }
 
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(in crate::provider) fn decoder() -> impl crate::provider::drive::Decode {
+    Decoder::new(crate::provider::Delivery::Stream)
+}
+
 impl Provider for OpenAi {
     fn model(&self) -> &Model {
         &self.access.model
