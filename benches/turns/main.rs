@@ -60,7 +60,9 @@ const ROWS: &[Row] = &[
 
 fn main() {
     // The floor builds its own client; like ours, it gets ring.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
     let args: Vec<String> = std::env::args().collect();
     let has = |word: &str| args.iter().any(|a| a == word);
     if has("serve") {

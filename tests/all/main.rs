@@ -1,7 +1,17 @@
 //! Every test that enters by the front door, in one program: one file for each behaviour.
 //! Refuses the private parts of the crate; those are tested beside the code.
 
+mod ask;
+mod compaction;
+mod dispatch;
+mod events;
+mod hooks;
+mod invariants;
 mod kit;
+mod permission;
+mod retry;
+mod sessions;
+mod steer;
 #[cfg(feature = "local")]
 mod tools;
 mod turn;
