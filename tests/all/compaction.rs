@@ -83,12 +83,12 @@ fn words(tokens: usize) -> String {
 
 #[tokio::test]
 async fn inv08_old_tool_output_goes_first_and_that_may_be_enough() {
-    let look = work(shared("look"), |_, _| async { words(2_000).into() });
+    let look = work(shared("look"), |_, _| async { words(600).into() });
     let model = model(
         20_000,
         |_| panic!("trimming was enough"),
         |seen| match seen.number {
-            1..=9 => Answer::text("hm").call("look", json!({})).without_usage(),
+            1..=14 => Answer::text("hm").call("look", json!({})).without_usage(),
             _ => "done".into(),
         },
     );
@@ -108,12 +108,7 @@ async fn inv08_old_tool_output_goes_first_and_that_may_be_enough() {
             .flat_map(Message::tool_results)
             .collect();
         for result in results.iter().rev().take(5) {
-            assert_eq!(
-                result.joined_text(),
-                words(2_000),
-                "request {}",
-                seen.number
-            );
+            assert_eq!(result.joined_text(), words(600), "request {}", seen.number);
         }
     }
     check_history(&session.history()).unwrap();
@@ -275,11 +270,12 @@ async fn inv08_no_pair_is_split_and_no_reasoning_edited_whatever_the_sizes() {
             shared("look"),
             move |_, _| async move { words(size).into() },
         );
+        let asked = AtomicUsize::new(0);
         let model = model(
             window,
             |_| summary(),
-            move |seen| match seen.number % 11 {
-                0 => Answer::text("rest").without_usage(),
+            move |seen| match asked.fetch_add(1, SeqCst) % 11 {
+                10 => Answer::text("rest").without_usage(),
                 n => {
                     let thought = format!("thought {} {}", seen.number, words(50));
                     let answer = Answer::empty()
@@ -348,12 +344,7 @@ async fn before_compact_adds_words_or_prevents_it_this_time() {
         let model = model(20_000, |_| summary(), |_| "fine".into());
         let (called, tokens) = (Arc::new(AtomicUsize::new(0)), Arc::default());
         let hook = Before(verdict.clone(), called.clone(), Arc::clone(&tokens));
-        let old = (0..7).flat_map(|_| {
-            [
-                Message::user(words(1_000)),
-                Message::assistant(words(1_000)),
-            ]
-        });
+        let old = (0..7).flat_map(|_| [Message::user(words(730)), Message::assistant(words(730))]);
         let agent = Agent::builder(model.clone())
             .history(old.collect())
             .hook(hook);
@@ -391,12 +382,7 @@ async fn a_summary_is_paid_for_like_any_other_call() {
         move |_| summary().usage(used(1_000)),
         move |_| Answer::text("fine").usage(used(10)),
     );
-    let old = (0..7).flat_map(|_| {
-        [
-            Message::user(words(1_000)),
-            Message::assistant(words(1_000)),
-        ]
-    });
+    let old = (0..7).flat_map(|_| [Message::user(words(730)), Message::assistant(words(730))]);
     let (mut session, _) = open(Agent::builder(model.clone()).history(old.collect())).await;
     let outcome = session.submit_message("go").finish().await;
     assert_eq!((outcome.usage.input, outcome.usage.requests), (1_010, 2));
@@ -413,12 +399,7 @@ async fn inv11_a_cancel_while_a_summary_is_written_leaves_the_history_as_it_was(
         |_| "fine".into(),
     );
     let old: Vec<_> = (0..7)
-        .flat_map(|_| {
-            [
-                Message::user(words(1_000)),
-                Message::assistant(words(1_000)),
-            ]
-        })
+        .flat_map(|_| [Message::user(words(730)), Message::assistant(words(730))])
         .collect();
     let (mut session, _) = open(Agent::builder(model).history(old.clone())).await;
     let handle = session.handle();

@@ -348,17 +348,17 @@ async fn inv02_a_break_at_every_delta_of_a_message_with_calls_leaves_pairs() {
         let outcome = session.submit_message("go").finish().await;
         check_history(&session.history()).unwrap();
         recorder.assert_one_turn_end();
-        let shown = recorder.text();
-        if model.left() == Some(0) {
-            // Broken and begun again: nothing ran of the incomplete attempt (P8).
-            assert_eq!(ran.load(SeqCst), 2, "break after {at}");
-            assert_eq!(outcome.stop, StopReason::Finished, "break after {at}");
-            assert_eq!(shown, "I will look at two thingsdone", "break after {at}");
-        } else {
-            // The break lies past the end: the first answer was whole, the second is played next.
-            assert_eq!(ran.load(SeqCst) % 2, 0);
+        assert_eq!(outcome.stop, StopReason::Finished, "break after {at}");
+        assert_eq!(model.left(), Some(0), "break after {at}");
+        if ran.load(SeqCst) == 4 {
+            // The break lies past the end: the first answer was whole, the second is another.
             finished += 1;
+            continue;
         }
+        // Broken and begun again: nothing ran of the incomplete attempt (P8).
+        assert_eq!(ran.load(SeqCst), 2, "break after {at}");
+        let shown = recorder.text();
+        assert_eq!(shown, "I will look at two thingsdone", "break after {at}");
     }
     assert!(
         (1..60).contains(&finished),
@@ -760,7 +760,12 @@ async fn cancel_while(
     };
     let (outcome, (receipt, at)) = tokio::join!(turn, cancel);
     let took = at.elapsed();
-    assert!(took < Duration::from_millis(250), "{what}: {took:?}");
+    // A tool has a quarter of a second to hand in what it has; nothing else has.
+    let bound = match what {
+        "tool" | "permit" => 500,
+        _ => 250,
+    };
+    assert!(took < Duration::from_millis(bound), "{what}: {took:?}");
     assert_eq!(outcome.stop, StopReason::Cancelled, "{what}");
     check_history(&session.history()).unwrap_or_else(|wrong| panic!("{what}: {wrong}"));
     recorder.assert_one_turn_end();
