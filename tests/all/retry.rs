@@ -13,7 +13,7 @@ use offshoot::{
     Agent, AgentBuilder, Error, ErrorKind, EventKind, MAX_RETRY_AFTER, Message, RetryPolicy,
     Session, StopReason, TurnOutcome,
     provider::Model,
-    testing::{Answer, Cut, ModelServer, Recorder, Reply, Scripted, check_history},
+    testing::{Answer, Cut, ModelServer, Recorder, Reply, Script, Scripted, check_history},
 };
 use serde_json::json;
 
@@ -136,7 +136,7 @@ async fn statuses_of_a_real_server_are_tried_again_by_class() {
     ];
     for (status, requests) in table {
         let body = json!({"type": "error", "error": {"type": "some_error", "message": "no"}});
-        let server = ModelServer::start(Reply::json(&body).status(status));
+        let server = ModelServer::start(Script::repeat(Reply::json(&body).status(status)));
         let (outcome, recorder, _) = run(Agent::builder(claude(&server)).retry(quick())).await;
         assert_eq!(server.count(), requests, "{status}");
         assert_eq!(waits(&recorder).len() as u64, requests - 1, "{status}");
@@ -227,7 +227,9 @@ fn httpdate(at: SystemTime) -> String {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p2_a_wait_over_the_cap_ends_at_once_and_says_when_to_come_back() {
     let body = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}});
-    let server = ModelServer::start(Reply::json(&body).status(429).header("retry-after", "3600"));
+    let server = ModelServer::start(Script::repeat(
+        Reply::json(&body).status(429).header("retry-after", "3600"),
+    ));
     let began = Instant::now();
     let agent = Agent::builder(claude(&server)).build().unwrap();
     let mut session = Session::new(agent);
