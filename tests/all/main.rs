@@ -5,7 +5,17 @@
 mod cli;
 #[cfg(feature = "testing")]
 mod examples;
+mod ask;
+mod compaction;
+mod dispatch;
+mod events;
+mod hooks;
+mod invariants;
 mod kit;
+mod permission;
+mod retry;
+mod sessions;
+mod steer;
 #[cfg(feature = "local")]
 mod offline;
 #[cfg(feature = "testing")]
