@@ -158,7 +158,7 @@ impl<'a> Live<'a> {
 
     /// Keeps the words of a message that a note broke off, and says where it ended.
     pub(super) fn break_off(&mut self) -> Option<EventKind> {
-        let fold = self.fold.take_if(|fold| fold.started)?;
+        let fold = self.fold.take_if(|fold| fold.reach > Reach::Nothing)?;
         let usage = self.usage_so_far(&fold);
         let cost = self.charge(self.model, usage);
         if let Some(message) = fold.words_only() {
