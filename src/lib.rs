@@ -37,6 +37,7 @@
 //!     }
 //! }
 //! # offshoot::Result::Ok(()) }).unwrap();
+//! # Ok::<(), offshoot::Error>(()) }).unwrap();
 //! ```
 //!
 //! The turn runs while its stream is polled, so a slow watcher slows it down and none of it is
