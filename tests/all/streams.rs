@@ -2,6 +2,7 @@
 //! real providers. Refuses to decide alone what a stream means: the vendors' SDKs have said so.
 
 mod chunks;
+mod cuts;
 mod differences;
 mod reading;
 mod sessions;
