@@ -36,7 +36,6 @@
 //!         _ => {}
 //!     }
 //! }
-//! # offshoot::Result::Ok(()) }).unwrap();
 //! # Ok::<(), offshoot::Error>(()) }).unwrap();
 //! ```
 //!
