@@ -98,17 +98,35 @@ impl Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Capabilities {
-    /// Hooks, deny rules and budgets hold for the tools it runs by itself.
-    pub governed_tools: bool,
-    /// Notes reach it while a turn runs.
-    pub steering: bool,
+    /// Who runs its tools.
+    pub tools: ToolCustody,
+    /// When notes reach it.
+    pub steering: Steering,
+}
+
+/// Who runs a backend's tools.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ToolCustody {
+    /// This crate: hooks, deny rules and budgets hold for each call.
+    Ours,
+    /// The backend itself: they hold only for what it asks.
+    Foreign,
+}
+
+/// When notes reach a backend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Steering {
+    /// Also while a turn runs.
+    AnyTime,
+    /// Only between turns.
+    BetweenTurns,
 }
 
 impl Capabilities {
     /// All of it, as the native agent.
     pub const FULL: Self = Self {
-        governed_tools: true,
-        steering: true,
+        tools: ToolCustody::Ours,
+        steering: Steering::AnyTime,
     };
 }
 

@@ -51,7 +51,6 @@ pub(crate) struct Terms {
     pub(crate) key: String,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
-    pub(crate) grant: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// What happens while calls run, in the order it happens.
@@ -276,7 +275,6 @@ impl Running {
             sink: terms.sink.clone(),
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),
-            grant: terms.grant.clone(),
         });
         let board = board.clone();
         let inside = ctx.clone();

@@ -4,7 +4,11 @@
 use async_stream::stream;
 use futures::{Stream, StreamExt};
 
-use super::{context::Need, fold::Fold, live::Live};
+use super::{
+    context::Need,
+    fold::{Fold, Reach},
+    live::Live,
+};
 use crate::{
     budget::Spent,
     error::{Error, ErrorKind},
@@ -109,7 +113,7 @@ pub(super) fn answer<'s>(
                     return;
                 }
             };
-            let (shown, dropped) = (fold.shown, fold.text());
+            let (shown, dropped) = (fold.reach == Reach::Shown, fold.text());
             live.book_broken(Some(&error));
             attempt += 1;
             let wait = match agent.recipe.retry.delay(attempt, &error) {

@@ -6,7 +6,10 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{fold::Fold, talk::Talk};
+use super::{
+    fold::{Fold, Reach},
+    talk::Talk,
+};
 use crate::{
     dispatch::Board,
     error::Error,
@@ -99,13 +102,7 @@ impl<'a> Live<'a> {
 
     /// Books what a model call used: charged before told.
     pub(super) fn charge(&mut self, index: usize, usage: Usage) -> Cost {
-        let cost = match self.model(index).price {
-            Some(price) => price.of(&usage),
-            None => Cost {
-                micros: 0,
-                unknown: usage.requests,
-            },
-        };
+        let cost = self.model(index).cost(&usage);
         self.talk.grant.meter.charge(&usage, cost);
         self.usage += usage;
         self.cost += cost;
@@ -141,7 +138,7 @@ impl<'a> Live<'a> {
     /// Books a message that broke off, when the vendor may have charged for it.
     pub(super) fn book_broken(&mut self, error: Option<&Error>) {
         let Some(fold) = self.fold.take() else { return };
-        if fold.started || error.is_some_and(Error::is_possibly_billed) {
+        if fold.reach > Reach::Nothing || error.is_some_and(Error::is_possibly_billed) {
             let usage = self.usage_so_far(&fold);
             self.charge(self.model, usage);
         }
@@ -161,7 +158,7 @@ impl<'a> Live<'a> {
 
     /// Keeps the words of a message that a note broke off, and says where it ended.
     pub(super) fn break_off(&mut self) -> Option<EventKind> {
-        let fold = self.fold.take_if(|fold| fold.started)?;
+        let fold = self.fold.take_if(|fold| fold.reach > Reach::Nothing)?;
         let usage = self.usage_so_far(&fold);
         let cost = self.charge(self.model, usage);
         if let Some(message) = fold.words_only() {

@@ -21,6 +21,10 @@ use std::{
 use futures::{FutureExt, future::BoxFuture};
 
 use self::talk::Talk;
+pub use self::{
+    prepare::MAX_CALLS,
+    turn::{MAX_CUT_CALLS, MAX_WRONG_STEPS},
+};
 use crate::{
     backend::{Backend, Capabilities, Conversation, Grant},
     dispatch::DEFAULT_TOOL_DEADLINE,
@@ -39,7 +43,7 @@ use crate::{
 /// The recipe of a native agent. Immutable and cheap to clone; opens any number of conversations.
 ///
 /// ```
-/// use offshoot::{Agent, provider::Xffline};
+/// use offshoot::{Agent, provider::Offline};
 ///
 /// # fn main() -> offshoot::Result<()> {
 /// let agent = Agent::builder(Offline::new()).system("Be brief.").build()?;

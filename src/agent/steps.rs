@@ -125,7 +125,6 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, sink: Sink) -> Terms {
         ),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
-        grant: Some(live.talk.grant.clone()),
     }
 }
 

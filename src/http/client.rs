@@ -98,6 +98,13 @@ impl Client {
         }
     }
 
+    /// Which of the doors have been made: http here, http, https here, https.
+    #[cfg(test)]
+    pub(super) fn doors_made(&self) -> Vec<bool> {
+        let doors = self.0.doors.iter();
+        doors.map(|door| door.get().is_some()).collect()
+    }
+
     async fn begin(self, call: Call) -> Result<Frames> {
         let target = Target::of(&call.url)?;
         let secrets = Secrets::of(&call, &target.url);
@@ -149,6 +156,11 @@ impl Client {
             Framing::Lines => Frames::Lines(Lines::new(body)),
             Framing::Whole => Frames::Whole(Whole::new(body)),
         })
+    }
+
+    /// The pooled HTTP client for an address.
+    pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
+        self.door(&Target::of(url)?)
     }
 
     fn door(&self, target: &Target) -> Result<reqwest::Client> {

@@ -1,12 +1,15 @@
 //! Cuts chunks of bytes into lines, each byte looked at once, with a cap on what is kept.
 //! Refuses to know what a line means, and to keep more than the cap.
 
-use std::io::BufRead;
-
 use bytes::{Buf, Bytes};
+use memchr::{memchr, memchr2};
 
 use crate::error::{Error, ErrorKind, Result};
 
+/// A block is at most so large and has at most so many lines; the parser copies the rest of a
+/// block after each of its lines.
+const BLOCK: usize = 4 << 10;
+const BLOCK_LINES: usize = 8;
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What ends a line.
@@ -64,6 +67,31 @@ impl Cutter {
         }
         self.chunk = chunk;
         self.lf = Lf::Unknown;
+    }
+
+    /// The lines up to a blank one, where all of them are in the chunk, few, short, and end in LF:
+    /// what nearly every event is. `each` sees the lines, also those of a block that is not given.
+    pub(super) fn block(&mut self, mut each: impl FnMut(&[u8])) -> Option<Bytes> {
+        if self.offset == 0 || self.pending() > 0 {
+            return None;
+        }
+        let window = &self.chunk[..self.chunk.len().min(BLOCK).min(self.cap)];
+        let mut start = 0;
+        for _ in 0..BLOCK_LINES {
+            let end = start + memchr2(b'\n', b'\r', &window[start..])?;
+            if window[end] == b'\r' {
+                return None;
+            }
+            if end == start {
+                std::str::from_utf8(&window[..end]).ok()?;
+                self.lf = Lf::Unknown;
+                self.offset += end as u64 + 1;
+                return Some(self.chunk.split_to(end + 1));
+            }
+            each(&window[start..end]);
+            start = end + 1;
+        }
+        None
     }
 
     /// The next whole line with its end, which is LF or CR LF whatever came.
@@ -151,7 +179,7 @@ impl Cutter {
     fn end(&mut self) -> Option<(usize, bool)> {
         // Remembered, because lines that end in CR would each search the whole chunk for an LF.
         if let Lf::Unknown = self.lf {
-            self.lf = find(b'\n', &self.chunk).map_or(Lf::Nowhere, Lf::At);
+            self.lf = memchr(b'\n', &self.chunk).map_or(Lf::Nowhere, Lf::At);
         }
         let lf = match self.lf {
             Lf::At(at) => Some(at),
@@ -161,19 +189,11 @@ impl Cutter {
             return lf.map(|at| (at + 1, false));
         }
         let before = lf.unwrap_or(self.chunk.len());
-        match (find(b'\r', &self.chunk[..before]), lf) {
+        match (memchr(b'\r', &self.chunk[..before]), lf) {
             (Some(cr), Some(lf)) if cr + 1 == lf => Some((lf + 1, false)),
             (Some(cr), _) => Some((cr + 1, true)),
             (None, Some(lf)) => Some((lf + 1, false)),
             (None, None) => None,
         }
     }
-}
-
-/// The first place of a byte. The standard library's search is the fast one behind `BufRead`;
-/// comparing byte by byte would cost more than the parsing.
-fn find(byte: u8, bytes: &[u8]) -> Option<usize> {
-    let mut reader = bytes;
-    let read = reader.skip_until(byte).unwrap_or(0);
-    (read > 0 && bytes[read - 1] == byte).then(|| read - 1)
 }

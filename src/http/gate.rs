@@ -126,13 +126,23 @@ impl State {
         matches!(self.mode, Mode::Open)
     }
 
+    /// Whether nothing is lost when this gate is forgotten.
+    pub(super) fn is_idle(&self, now: Instant, pace: &Pace) -> bool {
+        let quiet = now > self.refused_at + pace.relax;
+        match self.mode {
+            Mode::Open => true,
+            Mode::Shut { until } => quiet && now > until,
+            Mode::Probing { .. } | Mode::Paced { .. } => quiet,
+        }
+    }
+
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
     }
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {
         self.used_at = now;
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         match self.mode {
             Mode::Open => return Step::Go(self.epoch),
             Mode::Shut { until } if now < until => {
@@ -142,6 +152,11 @@ impl State {
                 } else {
                     Step::Until(until)
                 };
+            }
+            // Nobody came for so long that nobody is left to be held back.
+            Mode::Shut { until } if now > until + pace.relax => {
+                self.open();
+                return Step::Go(self.epoch);
             }
             Mode::Probing { lease: Some(end) } if now < end => return Step::Until(end),
             Mode::Shut { .. } | Mode::Probing { .. } => {
@@ -180,9 +195,14 @@ impl State {
                 };
             }
             Mode::Paced { gap, next } => {
-                let gap = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
-                let next = next.min(now + gap);
-                self.mode = Mode::Paced { gap, next };
+                let shorter = gap.mul_f64(pace.shrink).max(self.full_pace(pace));
+                // Only while the pace grows, or each success would bring the next request forward.
+                let next = if shorter < gap {
+                    next.min(now + shorter)
+                } else {
+                    next
+                };
+                self.mode = Mode::Paced { gap: shorter, next };
             }
         }
         true
@@ -198,7 +218,7 @@ impl State {
         pace: &Pace,
     ) -> bool {
         self.owed = self.owed.saturating_add(1);
-        self.crowd = self.crowd.max(self.waiting.saturating_add(self.owed));
+        self.crowd = self.crowd.max(self.waiting).max(self.owed);
         self.refused_at = now;
         if epoch == self.epoch {
             self.failures = self.failures.saturating_add(1);

@@ -1,5 +1,5 @@
-//! One pace for all agents of a process: behind a refusal they queue at a gate, a probe goes first,
-//! and the rest follow at a growing pace. Refuses to retry, and to hold a map guard across a wait.
+//! One pace for all agents of a process: behind a refusal they queue, one probes, the rest follow.
+//! Refuses to retry, and to hold a map guard across a wait.
 
 use std::{
     sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
@@ -19,7 +19,7 @@ use super::{
 };
 use crate::error::{Error, ErrorKind, Result};
 
-/// So many gates are kept; the longest unused open ones make room.
+/// So many gates are kept; the longest unused idle ones make room.
 const MAX_GATES: usize = 1024;
 
 /// The gates of a process, by origin and account.
@@ -49,6 +49,11 @@ impl Governor {
             pace,
             gates: DashMap::new(),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.gates.len()
     }
 
     /// Waits until a request may be sent.
@@ -124,18 +129,18 @@ impl Governor {
             })
         };
         if self.gates.len() >= MAX_GATES {
-            // Every gate is shut: this request is on its own, the map stays bounded.
+            // Every gate is in use: this request is on its own, the map stays bounded.
             return gate();
         }
         Arc::clone(&self.gates.entry(key).or_insert_with(gate))
     }
 
-    /// Forgets the half of the open gates that was not used for longest.
+    /// Forgets the half of the idle gates that was not used for longest.
     fn make_room(&self) {
         let mut idle: Vec<_> = self
             .gates
             .iter()
-            .filter(|gate| is_idle(gate))
+            .filter(|gate| self.is_idle(gate))
             .map(|gate| gate.state().used_at)
             .collect();
         idle.sort_unstable();
@@ -143,7 +148,11 @@ impl Governor {
             return;
         };
         self.gates
-            .retain(|_, gate| !is_idle(gate) || gate.state().used_at > middle);
+            .retain(|_, gate| !self.is_idle(gate) || gate.state().used_at > middle);
+    }
+
+    fn is_idle(&self, gate: &Arc<Gate>) -> bool {
+        Arc::strong_count(gate) == 1 && gate.state().is_idle(Instant::now(), &self.pace)
     }
 
     fn refused(&self, gate: &Arc<Gate>, epoch: u64, cause: Cause, wait: Option<Duration>) {
@@ -160,10 +169,6 @@ impl Governor {
             }
         }
     }
-}
-
-fn is_idle(gate: &Arc<Gate>) -> bool {
-    Arc::strong_count(gate) == 1 && gate.state().is_open()
 }
 
 /// A place in the queue, given back by drop.

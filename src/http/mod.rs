@@ -9,6 +9,9 @@ mod gate;
 mod governor;
 mod limits;
 mod lines;
+mod probe;
+#[cfg(test)]
+mod replay;
 mod retry;
 mod secrets;
 mod sse;
@@ -22,7 +25,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::{client::Client, status::classify_status};
+pub(crate) use self::{client::Client, probe::probe, status::kind_of_status};
+
+#[cfg(test)]
+pub(crate) use self::replay::replay;
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
 use crate::error::Error;
 

@@ -52,8 +52,9 @@ impl Secrets {
 /// The start of a text, on one line.
 pub(super) fn excerpt(text: &str) -> String {
     let text = text.trim();
-    let start = &text[..text.floor_char_boundary(EXCERPT)];
-    start
+    let ends = text.char_indices().map(|(at, c)| at + c.len_utf8());
+    let end = ends.take_while(|end| *end <= EXCERPT).last().unwrap_or(0);
+    text[..end]
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
         .collect()

@@ -63,11 +63,12 @@ enum Seen {
     Ping,
 }
 
-/// Gives the parser one whole line at a time, ending in LF or CR LF.
+/// Gives the parser one small event or one line at a time, always whole, ending in LF or CR LF.
 ///
 /// The parser reads its buffer from the start whenever bytes arrive and copies the rest of it after
 /// each line. Fed with raw chunks it is quadratic in the size of an event and of a chunk, it waits
-/// at a CR for what follows, and it panics at a byte order mark. Fed with lines it does none of that.
+/// at a CR for what follows, and it panics at a byte order mark. Fed with
+/// lines it does none of that.
 struct Feed<S> {
     source: S,
     cutter: Cutter,
@@ -75,6 +76,26 @@ struct Feed<S> {
 }
 
 impl<S: Chunks> Feed<S> {
+    /// A whole event at once, which is what most chunks hold.
+    fn block(&mut self) -> Option<Bytes> {
+        while self.event == Seen::Nothing {
+            let mut seen = Seen::Nothing;
+            let block = self.cutter.block(|line| match line[0] {
+                b':' => {}
+                _ if is_ping(line) => seen = Seen::Ping,
+                _ if seen == Seen::Nothing => seen = Seen::Lines,
+                _ => {}
+            })?;
+            if seen == Seen::Lines {
+                self.source.moved();
+            }
+            if seen != Seen::Nothing {
+                return Some(block);
+            }
+        }
+        None
+    }
+
     /// What the parser must see of a line; comments are for nobody.
     fn take(&mut self, line: Bytes) -> Result<Option<Bytes>> {
         match line[0] {
@@ -111,10 +132,14 @@ impl<S: Chunks + Unpin> Stream for Feed<S> {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let feed = &mut *self;
         loop {
-            while let Some(line) = feed.cutter.next()? {
+            if let Some(block) = feed.block() {
+                return Poll::Ready(Some(Ok(block)));
+            }
+            if let Some(line) = feed.cutter.next()? {
                 if let Some(line) = feed.take(line)? {
                     return Poll::Ready(Some(Ok(line)));
                 }
+                continue;
             }
             if feed.cutter.pending() > SUBSTANCE
                 && feed.event != Seen::Ping

@@ -141,6 +141,11 @@ impl Watch {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn armed_for(&self) -> Instant {
+        self.sleep.deadline()
+    }
+
     fn wait_begins(&mut self) {
         let now = Instant::now();
         match self.state {

@@ -4,12 +4,12 @@
 use std::{collections::VecDeque, time::Duration};
 
 use async_stream::try_stream;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 
 use super::{Delta, Deltas};
 use crate::{
     error::{Error, ErrorKind, Result},
-    http::{Call, Client},
+    http::{Call, Client, Frame},
 };
 
 /// A vendor's decoder: frames in, deltas out. One for each answer.
@@ -47,9 +47,17 @@ pub(crate) fn unreadable(event: &str, data: &str, error: serde_json::Error) -> E
 }
 
 /// The deltas of one answer. Nothing is sent before the first poll.
-pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Deltas {
-    Box::pin(try_stream! {
-        let mut frames = std::pin::pin!(client.open(call));
+pub(crate) fn drive(client: Client, call: Call, decoder: impl Decode) -> Deltas {
+    Box::pin(follow(client.open(call), decoder))
+}
+
+/// The deltas of these frames.
+pub(crate) fn follow(
+    frames: impl Stream<Item = Result<Frame>> + Send + 'static,
+    mut decoder: impl Decode,
+) -> impl Stream<Item = Result<Delta>> + Send + 'static {
+    try_stream! {
+        let mut frames = std::pin::pin!(frames);
         let mut out = VecDeque::new();
         while let Some(frame) = frames.next().await {
             let frame = frame?;
@@ -75,5 +83,5 @@ pub(crate) fn drive(client: Client, call: Call, mut decoder: impl Decode) -> Del
             }
         }
         Err(Error::new(ErrorKind::Disconnected, "the answer broke off before its end"))?;
-    })
+    }
 }

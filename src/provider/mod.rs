@@ -8,15 +8,34 @@ mod delta;
 mod drive;
 mod endpoint;
 mod gemini;
+mod lenient;
 mod model;
+mod names;
+mod offline;
+mod ollama;
+mod openai;
+mod plainly;
+mod previews;
+mod prices;
+mod profiles;
 mod request;
 mod schema;
+#[cfg(test)]
+mod splits;
 
 pub use self::{
     anthropic::{Anthropic, AnthropicBuilder, CachePolicy, Thinking},
     delta::{Delta, Deltas, Stop},
     gemini::{Gemini, GeminiBuilder, Thoughts},
-    model::{Model, Profiles},
+    model::{LongPrice, Model},
+    names::{Found, connect, from_env},
+    offline::Offline,
+    ollama::{Ollama, OllamaBuilder},
+    openai::{
+        EffortField, Files, Malformed, OpenAi, OpenAiBuilder, OpenAiChat, OpenAiChatBuilder,
+        OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
+    },
+    profiles::{Profile, Profiles},
     request::Request,
 };
 

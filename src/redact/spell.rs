@@ -38,7 +38,7 @@ fn base64(engine: &impl Engine, secret: &[u8], phase: usize) -> String {
     let mut padded = vec![0; phase];
     padded.extend_from_slice(secret);
     let mut text = engine.encode(&padded);
-    if padded.len() % 3 != 0 {
+    if !padded.len().is_multiple_of(3) {
         text.pop(); // its lower bits belong to what follows
     }
     let shared = [0, 2, 3][phase];

@@ -9,7 +9,7 @@ use super::{REDACTED, Redactor};
 #[derive(Clone, Debug)]
 pub struct RedactorStream {
     redactor: Redactor,
-    held: String,
+    pub(super) held: String,
     /// So many bytes at the start of `held` belong to a secret that was already replaced.
     covered: usize,
 }

@@ -14,6 +14,7 @@ use std::{
 use tokio::sync::Semaphore;
 
 pub use self::{
+    ask::MAX_CORRECTIONS,
     handle::SessionHandle,
     owned::OwnedTurn,
     stream::{TurnOutcome, TurnStream},
@@ -46,7 +47,7 @@ use crate::{
 ///         print!("{text}");
 ///     }
 /// }
-/// # offshoot::Result::Ok(()) }).unwrap();
+/// # Ok::<(), offshoot::Error>(()) }).unwrap();
 /// ```
 ///
 /// Dropping a session cancels everything in it; [`close`](Session::close) waits for that as well.

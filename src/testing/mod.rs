@@ -42,7 +42,7 @@
 //!
 //! assert_eq!(name, "Read");
 //! assert_eq!(model.seen()[0].messages[0].text(), "What is in a.txt?");
-//! # offshoot::Result::Ok(()) }).unwrap();
+//! # offshoot::Result::<(), offshoot::Error>::Ok(()) }).unwrap();
 //! ```
 //!
 //! # A vendor that fails

@@ -4,7 +4,10 @@
 use std::{
     collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -27,7 +30,7 @@ pub struct Recorder {
 
 struct Inner {
     events: Mutex<Vec<Event>>,
-    lost: watch::Sender<u64>,
+    lost: AtomicU64,
     heard: watch::Sender<u64>,
 }
 
@@ -40,7 +43,7 @@ impl Recorder {
         Self {
             inner: Arc::new(Inner {
                 events: Mutex::default(),
-                lost: watch::Sender::new(0),
+                lost: AtomicU64::new(0),
                 heard: watch::Sender::new(0),
             }),
         }
@@ -52,7 +55,7 @@ impl Recorder {
         if events.len() < Self::CAPACITY {
             events.push(event);
         } else {
-            self.inner.lost.send_modify(|lost| *lost += 1);
+            self.inner.lost.fetch_add(1, Relaxed);
         }
         drop(events);
         self.inner.heard.send_modify(|heard| *heard += 1);
@@ -75,7 +78,7 @@ impl Recorder {
 
     /// How many events came after [`CAPACITY`](Self::CAPACITY) was reached.
     pub fn lost(&self) -> u64 {
-        *self.inner.lost.borrow()
+        self.inner.lost.load(Relaxed)
     }
 
     /// The published names of all events, such as `turn_start`.

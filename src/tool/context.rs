@@ -1,7 +1,7 @@
 //! What a running tool is given besides its arguments.
 //! Refuses access to the conversation and to other tools.
 
-use std::{any::Any, sync::Arc};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -28,7 +28,6 @@ pub(crate) struct ContextInner {
     pub(crate) sink: Sink,
     pub(crate) output: Output,
     pub(crate) deadline: Option<Instant>,
-    pub(crate) grant: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 impl ToolContext {
@@ -51,7 +50,6 @@ impl ToolContext {
                 sink,
                 output: Output::default(),
                 deadline: None,
-                grant: None,
             }),
         }
     }
@@ -109,14 +107,6 @@ impl ToolContext {
         self.inner.scope.blocking(work).await.map_err(|panic| {
             Error::new(ErrorKind::Bug, "a tool's blocking code panicked").with_source(panic)
         })
-    }
-
-    /// What the engine hands through to tools that start agents.
-    pub(crate) fn grant<T: Send + Sync + 'static>(&self) -> Option<Arc<T>> {
-        self.inner
-            .grant
-            .clone()
-            .and_then(|grant| grant.downcast().ok())
     }
 }
 

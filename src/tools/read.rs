@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     fs::File,
     io::{self, BufRead, BufReader, Read as _, Seek},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
@@ -34,6 +35,12 @@ const PICTURE_BYTES: u64 = 5 << 20;
 const PDF_BYTES: u64 = 20 << 20;
 /// Bytes that are read on only to say how many lines there are.
 const COUNTED_BYTES: u64 = 16 << 20;
+
+/// How long it may take to get to a line far inside a huge file.
+const LIMITS: Limits = Limits {
+    time: Duration::from_secs(60),
+    ..Limits::DEFAULT
+};
 
 /// The tool.
 #[derive(Debug)]
@@ -65,10 +72,7 @@ impl TypedTool for Read {
 
     async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {
         let workspace = self.0.clone();
-        run(&ctx, Limits::DEFAULT, move |stop| {
-            read(&workspace, stop, &input)
-        })
-        .await
+        run(&ctx, LIMITS, move |stop| read(&workspace, stop, &input)).await
     }
 }
 
@@ -155,13 +159,13 @@ fn media(head: &[u8]) -> Option<(&'static str, u64)> {
 }
 
 /// The lines of a file that one answer shows.
-struct Lines<R> {
-    reader: R,
+struct Lines {
+    reader: BufReader<Reader<File>>,
     first: u64,
     limit: u64,
 }
 
-impl<R: BufRead> Lines<R> {
+impl Lines {
     /// The answer, or the number of lines when the first one asked for is past the end.
     fn show(mut self) -> io::Result<Result<String, u64>> {
         for skipped in 0..self.first - 1 {
@@ -228,12 +232,21 @@ impl<R: BufRead> Lines<R> {
             line.pop();
             length -= 1;
         } else if length == LINE_BYTES {
-            length += self.reader.skip_until(b'\n')? as u64;
+            length += self.skip_line()?;
         }
         if line.last() == Some(&b'\r') {
             line.pop();
         }
         Ok(Some(length))
+    }
+
+    /// Passes over the rest of a line and its end; says how long the rest is without the end.
+    fn skip_line(&mut self) -> io::Result<u64> {
+        let passed = self.reader.skip_until(b'\n')? as u64;
+        // It stops behind a line end or at the end of the file, and does not say at which.
+        let at_end = self.reader.fill_buf()?.is_empty();
+        let ended = !at_end || self.reader.get_ref().last() == Some(b'\n');
+        Ok(passed - u64::from(ended && passed > 0))
     }
 
     /// How many lines are left; `None` when that takes too long to find out.

@@ -18,10 +18,10 @@ const SUGGESTED: usize = 5;
 /// The failed result for a path, with near names where it is missing.
 pub(super) fn failed(workspace: &Workspace, path: &WorkPath, error: &WorkError) -> ToolOutput {
     let mut text = error.to_string();
-    if matches!(error, WorkError::Missing { .. }) {
-        if let Some(near) = near(workspace, path) {
-            text.push_str(&near);
-        }
+    if matches!(error, WorkError::Missing { .. })
+        && let Some(near) = near(workspace, path)
+    {
+        text.push_str(&near);
     }
     ToolOutput::failed(text)
 }
@@ -74,7 +74,12 @@ fn distance(wanted: &str, name: &str) -> Option<usize> {
     if stem(wanted) == stem(name) {
         return Some(1);
     }
-    let most = (a.len() / 3).clamp(1, 8);
+    // Two letters that changed places are two edits.
+    let most = if a.len() < 3 {
+        1
+    } else {
+        (a.len() / 3).clamp(2, 8)
+    };
     if a.len().abs_diff(b.len()) <= most {
         let far = edits(&a, &b);
         if far <= most {

@@ -50,11 +50,21 @@ struct State {
     lines: u64,
     written: u64,
     dropped: u64,
+    /// Lines that the writer holds.
+    writing: u64,
     /// Somebody waits: no waiting for a fuller batch.
     hurry: bool,
-    busy: bool,
-    closed: bool,
-    ended: bool,
+    phase: Phase,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    Open,
+    /// Nothing more is taken; what waits is still written.
+    Closed,
+    /// The thread is done.
+    Ended,
 }
 
 /// Where the writer's blocks go; tests put a broken disk here.
@@ -115,16 +125,21 @@ impl JsonLines {
     ///
     /// Blocks the thread. Returns whether it is done.
     pub fn flush(&self) -> bool {
-        self.shared
-            .wait(|state| state.ended || state.block.is_empty() && !state.busy)
+        self.shared.wait(|state| {
+            state.phase == Phase::Ended || state.block.is_empty() && state.writing == 0
+        })
     }
 
     /// Writes what waits, and ends the thread. What is heard afterwards counts as dropped.
     ///
     /// Blocks the thread, at most a few seconds. Returns how many events are not in the file.
     pub fn close(&self) -> u64 {
-        self.shared.state().closed = true;
-        let ended = self.shared.wait(|state| state.ended);
+        let mut state = self.shared.state();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closed;
+        }
+        drop(state);
+        let ended = self.shared.wait(|state| state.phase == Phase::Ended);
         let writer = self
             .writer
             .lock()
@@ -155,7 +170,7 @@ impl Tracer for JsonLines {
             return;
         };
         line.push(b'\n');
-        if state.closed || state.block.len() + line.len() > QUEUE_BYTES {
+        if state.phase != Phase::Open || state.block.len() + line.len() > QUEUE_BYTES {
             state.dropped += 1;
             return;
         }
@@ -206,7 +221,7 @@ impl Shared {
         while let Some((block, lines)) = self.next_block() {
             let result = drain.write(&block);
             let mut state = self.state();
-            state.busy = false;
+            state.writing = 0;
             match &result {
                 Ok(()) => state.written += lines,
                 Err(_) => state.dropped += lines,
@@ -229,7 +244,7 @@ impl Shared {
         let mut state = self.state();
         while state.block.is_empty() {
             state.hurry = false;
-            if state.closed {
+            if state.phase != Phase::Open {
                 return None;
             }
             state = self
@@ -238,14 +253,15 @@ impl Shared {
                 .unwrap_or_else(PoisonError::into_inner);
         }
         // One write for many deltas; a system call for each would cost more than the event.
-        let waits =
-            |state: &mut State| !state.closed && !state.hurry && state.block.len() < BATCH_BYTES;
+        let waits = |state: &mut State| {
+            state.phase == Phase::Open && !state.hurry && state.block.len() < BATCH_BYTES
+        };
         (state, _) = self
             .work
             .wait_timeout_while(state, BATCH_WAIT, waits)
             .unwrap_or_else(PoisonError::into_inner);
-        state.busy = true;
         let lines = std::mem::take(&mut state.lines);
+        state.writing = lines;
         Some((std::mem::take(&mut state.block), lines))
     }
 }
@@ -255,9 +271,10 @@ struct Ended<'a>(&'a Shared);
 impl Drop for Ended<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.closed = true;
-        state.ended = true;
-        state.dropped += std::mem::take(&mut state.lines);
+        state.phase = Phase::Ended;
+        // Both are nothing unless the thread panicked.
+        let left = std::mem::take(&mut state.lines) + std::mem::take(&mut state.writing);
+        state.dropped += left;
         state.block.clear();
         drop(state);
         self.0.done.notify_all();
@@ -266,11 +283,6 @@ impl Drop for Ended<'_> {
 
 #[cfg(test)]
 mod tests {
-    #![expect(
-        clippy::disallowed_methods,
-        reason = "tests use threads and real files"
-    )]
-
     use std::sync::mpsc;
 
     use super::*;
@@ -376,19 +388,19 @@ mod tests {
         .unwrap();
         let big = said(&"x".repeat(1 << 20));
         let start = Instant::now();
-        for _ in 0..100 {
+        for _ in 0..40 {
             tracer.hear(&big);
         }
         let took = start.elapsed();
         let held = tracer.shared.state().block.len();
         assert!(held <= QUEUE_BYTES, "{held}");
-        assert!(tracer.dropped() >= 80, "{}", tracer.dropped());
+        assert!(tracer.dropped() >= 20, "{}", tracer.dropped());
         assert!(took < CLOSE_WAIT, "hearing waited for the disk: {took:?}");
         drop(go);
         let dropped = tracer.close();
         assert_eq!(
             tracer.written() + dropped,
-            100,
+            40,
             "every event is accounted for"
         );
     }

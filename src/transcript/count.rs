@@ -181,10 +181,11 @@ fn exact(encoding: &tiktoken_rs::CoreBPE, text: &str) -> u64 {
         .sum()
 }
 
-/// Cuts text so that no piece can make a tokenizer slow: merging is quadratic in the length of an
-/// unbroken run, and the pattern that finds runs backtracks. Each cut can add one token.
+/// Cuts text so that the work stays in proportion to its length, whatever its shape and whichever
+/// release of the tokenizer: merging an unbroken run costs more than its length (quadratic in some
+/// releases), and the pattern that finds runs backtracks. Each cut can add one token.
 #[cfg(feature = "tiktoken")]
-fn pieces(text: &str) -> impl Iterator<Item = &str> {
+pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     /// A run of letters, signs or white space longer than this is cut.
     const RUN: usize = 256;
     /// After so many bytes the next space ends a piece.

@@ -133,7 +133,7 @@ impl CompactionSettings {
 
     /// Where the lines are for a model.
     pub fn thresholds(&self, model: &Model) -> Thresholds {
-        let mut window = model.window;
+        let mut window = model.prompt_window();
         if model.name.to_ascii_lowercase().contains("[1m]") {
             window = match self.million {
                 true => MILLION,
@@ -142,12 +142,13 @@ impl CompactionSettings {
         }
         let window = self.window.map_or(window, |own| own.min(window));
         let small = window.min(SMALL_WINDOW);
-        let scaled = |figure: u64| {
-            let figure = u128::from(figure) * u128::from(small) / u128::from(SMALL_WINDOW);
-            figure as u64
+        // One division for each line, so that rounding cannot make a larger window's line lower.
+        let without = |reserves: u64| {
+            let rest = u128::from(small) * u128::from(SMALL_WINDOW - reserves);
+            window - small + (rest / u128::from(SMALL_WINDOW)) as u64
         };
-        let usable = window - scaled(SUMMARY_RESERVE);
-        let below = |buffer: u64| (usable - scaled(buffer)).max(1);
+        let usable = without(SUMMARY_RESERVE);
+        let below = |buffer: u64| without(SUMMARY_RESERVE + buffer).max(1);
         let mut compact = below(COMPACT_BUFFER);
         if let Some(percent) = self.percent {
             let part = u128::from(usable) * u128::from(percent) / 100;

@@ -5,6 +5,7 @@ mod breaker;
 mod compact;
 mod count;
 mod limits;
+mod material;
 mod repair;
 mod summary;
 #[cfg(test)]
@@ -13,10 +14,7 @@ mod trim;
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-pub(crate) use self::{
-    breaker::Breaker,
-    summary::{Summary, summarise, summarise_charged},
-};
+pub(crate) use self::{breaker::Breaker, summary::summarise_charged};
 pub use self::{
     count::Counter,
     limits::{CompactionSettings, Fill, Summarising, Thresholds, Trimming},

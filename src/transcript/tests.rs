@@ -302,6 +302,26 @@ fn every_kind_of_damage_is_mended_and_named() {
     }
 }
 
+#[test]
+fn results_out_of_order_or_in_two_messages_are_brought_together() {
+    let go = || Message::user("go");
+    let (one, two) = (|| result("1", "a"), || result("2", "b"));
+    for results in [
+        vec![Message::results(vec![two(), one()])],
+        vec![Message::results(vec![one()]), Message::results(vec![two()])],
+        vec![Message::user_parts(vec![
+            Part::Result(one()),
+            Part::Result(two()),
+        ])],
+    ] {
+        let mut messages = vec![go(), calls(&["1", "2"])];
+        messages.extend(results);
+        let (transcript, repairs) = Transcript::load(messages);
+        assert_eq!(repairs, [Repair::ReorderedResults { message: 1 }]);
+        assert_eq!(sketch(&transcript)[2..], ["t 1=ok 2=ok"]);
+    }
+}
+
 struct RawList;
 
 impl RawList {

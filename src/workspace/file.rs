@@ -211,11 +211,21 @@ pub(super) fn device_of(_: &Path) -> Option<u64> {
 pub(crate) struct Reader<R> {
     inner: R,
     stop: Stop,
+    last: Option<u8>,
 }
 
 impl<R: Read> Reader<R> {
     pub(crate) fn new(inner: R, stop: Stop) -> Self {
-        Self { inner, stop }
+        Self {
+            inner,
+            stop,
+            last: None,
+        }
+    }
+
+    /// The last byte that was read.
+    pub(crate) fn last(&self) -> Option<u8> {
+        self.last
     }
 }
 
@@ -225,6 +235,10 @@ impl<R: Read> Read for Reader<R> {
             // Not `Interrupted`: readers try again on that.
             return Err(io::Error::other(WorkError::Stopped));
         }
-        self.inner.read(buffer)
+        let count = self.inner.read(buffer)?;
+        if count > 0 {
+            self.last = Some(buffer[count - 1]);
+        }
+        Ok(count)
     }
 }

@@ -13,7 +13,7 @@ use ignore::{
     gitignore::{Gitignore, GitignoreBuilder},
 };
 
-use super::Workspace;
+use super::{FileKind, Workspace};
 
 /// Bytes of one ignore file that are read.
 const MAX_BYTES: u64 = 1 << 20;
@@ -58,7 +58,8 @@ impl Ignored {
     }
 
     /// Whether a path is left out; the nearest rule that speaks of it decides.
-    pub(super) fn leaves_out(&self, path: &Path, is_folder: bool) -> bool {
+    pub(super) fn leaves_out(&self, path: &Path, kind: FileKind) -> bool {
+        let is_folder = kind == FileKind::Folder;
         let mut next = Some(self);
         while let Some(level) = next {
             if let Ok(inside) = path.strip_prefix(&level.base) {

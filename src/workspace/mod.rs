@@ -87,8 +87,9 @@ impl Workspace {
             .iter()
             .filter_map(|mount| file::device_of(Path::new(mount)))
             .collect();
-        let below = |mount: &&str| canonical.starts_with(mount);
-        if own.is_some_and(|own| unreal.contains(&own)) && UNREAL.iter().any(|m| below(&m)) {
+        if own.is_some_and(|own| unreal.contains(&own))
+            && UNREAL.iter().any(|mount| canonical.starts_with(mount))
+        {
             return Err(Error::new(
                 ErrorKind::Config,
                 format!("this folder holds no real files: `{}`", root.display()),

@@ -188,3 +188,33 @@ fn every_byte_of_a_name_round_trips_or_is_refused() {
     assert_eq!(seen.len(), 254);
     assert!(seen.iter().all(|name| name.lines().count() == 1));
 }
+
+/// Row X5: what a walk opens may have been swapped for a pipe since its folder was read, so opening
+/// by itself must neither wait nor succeed.
+#[test]
+#[cfg(unix)]
+fn opening_a_pipe_does_not_wait() {
+    use std::os::unix::net::UnixListener;
+    let folder = tempfile::tempdir().unwrap();
+    let pipe = folder.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    let _socket = UnixListener::bind(folder.path().join("socket")).unwrap();
+    std::os::unix::fs::symlink("pipe", folder.path().join("link")).unwrap();
+    fs::create_dir(folder.path().join("folder")).unwrap();
+    let (opened, hear) = std::sync::mpsc::channel();
+    let workspace = Workspace::open(folder.path()).unwrap();
+    let thread = std::thread::spawn(move || {
+        for name in ["pipe", "socket", "link", "folder"] {
+            let name = Path::new(name);
+            let result = workspace.open_in(&workspace.0.dir, name, name);
+            opened.send(result.map(drop)).unwrap();
+        }
+    });
+    let next = || hear.recv_timeout(Duration::from_secs(5)).expect("it waits");
+    assert!(matches!(next(), Err(WorkError::Special { .. })));
+    assert!(matches!(next(), Err(WorkError::Special { .. })));
+    assert!(next().is_err(), "a link is not followed here");
+    assert!(matches!(next(), Err(WorkError::Folder { .. })));
+    thread.join().unwrap();
+}

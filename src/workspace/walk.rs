@@ -147,14 +147,13 @@ impl Walk<'_> {
             let (entries, ended) = self.entries(&dir, &mut seen);
             let mut deeper = Vec::new();
             for (index, (name, kind)) in entries.iter().enumerate() {
-                if index as u64 % LOOK == 0
+                if (index as u64).is_multiple_of(LOOK)
                     && let Some(reason) = self.stop.reason()
                 {
                     return Ok(reason);
                 }
                 let path = folder.join(name);
-                let is_folder = *kind == FileKind::Folder;
-                let ignored = |rules: &Arc<Ignored>| rules.leaves_out(&path, is_folder);
+                let ignored = |rules: &Arc<Ignored>| rules.leaves_out(&path, *kind);
                 if !(self.keep)(&path, *kind) || rules.as_ref().is_some_and(ignored) {
                     continue;
                 }
@@ -168,7 +167,7 @@ impl Walk<'_> {
                 if visit(found).is_break() {
                     return Ok(Ended::Enough);
                 }
-                if is_folder && path.as_os_str().len() < MAX_PATH {
+                if *kind == FileKind::Folder && path.as_os_str().len() < MAX_PATH {
                     deeper.push((path, rules.clone()));
                 }
             }

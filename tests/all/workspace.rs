@@ -1,6 +1,7 @@
 //! Containment: whatever a path is spelt like, links to, or is swapped for, nothing outside is seen.
 //! Refuses mocks: real folders, real links, real pipes. Rows X1, X2, X3, X5, X6, X8.
 
+#![expect(clippy::print_stdout, reason = "figures of proofs, for people who ask")]
 #![expect(
     clippy::disallowed_methods,
     reason = "tests prepare real files and race against them with real threads"

@@ -1,1 +1,497 @@
+//! Rows P5, P6, P7 (the cut itself) and P15: refused, broken and foreign answers over real sockets.
+//! Refuses to look at deltas: this room gives frames.
 
+use std::{pin::pin, time::Duration};
+
+use futures::StreamExt;
+use tokio::net::TcpListener;
+
+use super::{
+    super::MAX_EVENT, Client, Framing, Peer, SSE_HEAD, Server, all, assert_no_secrets, client,
+    data, failure,
+};
+use crate::error::ErrorKind;
+
+#[tokio::test]
+async fn a_good_answer_of_each_framing() {
+    let client = client();
+    let server = Server::start(|mut peer: Peer| async move {
+        let request = peer.request.to_ascii_lowercase();
+        assert!(request.starts_with("post /v1/messages?key="));
+        assert!(request.contains(concat!("user-agent: offshoot/", env!("CARGO_PKG_VERSION"))));
+        assert!(request.contains("content-type: application/json"));
+        assert!(request.contains("x-api-key: sk-test-"));
+        assert!(request.ends_with("{\"prompt\":\"prompt-text\"}"));
+        peer.answer(
+            "200 OK",
+            "content-type: Text/Event-Stream; charset=utf-8\r\n",
+            "event: a\ndata: 1\n\ndata: 2\n\n",
+        )
+        .await;
+    })
+    .await;
+    assert_eq!(
+        data(&client, server.call(Framing::Sse)).await.unwrap(),
+        ["1", "2"]
+    );
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/x-ndjson\r\nconnection: close\r\n\r\n";
+    let server = Server::saying(format!("{head}{{\"a\":1}}\n{{\"b\":2}}")).await;
+    assert_eq!(
+        data(&client, server.call(Framing::Lines)).await.unwrap(),
+        ["{\"a\":1}", "{\"b\":2}"]
+    );
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n";
+    let server = Server::saying(format!("{head}{{\"a\":\n1}}")).await;
+    assert_eq!(
+        data(&client, server.call(Framing::Whole)).await.unwrap(),
+        ["{\"a\":\n1}"]
+    );
+    // No content type at all: what is sent decides.
+    let server = Server::saying("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\ndata: 1\n\n").await;
+    assert_eq!(
+        data(&client, server.call(Framing::Sse)).await.unwrap(),
+        ["1"]
+    );
+}
+
+#[tokio::test]
+async fn p5_refusals_are_told_once_with_status_and_request_id() {
+    use ErrorKind as K;
+    for (status, kind) in [
+        (400, K::BadRequest),
+        (401, K::Auth),
+        (402, K::QuotaExhausted),
+        (403, K::Forbidden),
+        (404, K::NotFound),
+        (405, K::NotFound),
+        (408, K::Timeout),
+        (409, K::Server),
+        (413, K::ContextTooLong),
+        (418, K::BadRequest),
+        (422, K::BadRequest),
+        (429, K::RateLimited),
+        (500, K::Server),
+        (502, K::Server),
+        (503, K::Overloaded),
+        (504, K::Timeout),
+        (529, K::Overloaded),
+    ] {
+        let server = Server::start(move |mut peer: Peer| async move {
+            let headers = "x-request-id: req_42\r\nretry-after: 7\r\n";
+            let body = format!("{{\"error\":\"wrong key sk-test-0123456789abcdef, or sk-other-aaaabbbbcccc, or query-secret-123\", \"tail\":\"{}\"}}", "z".repeat(500));
+            peer.answer(&format!("{status} No"), headers, body).await;
+        })
+        .await;
+        let error = failure(&client(), server.call(Framing::Sse)).await;
+        assert_eq!((error.kind(), error.status()), (kind, Some(status)));
+        assert_eq!(error.request_id(), Some("req_42"));
+        assert_eq!(error.retry_after(), Some(Duration::from_secs(7)));
+        assert_eq!(server.requests(), 1);
+        assert_no_secrets(&error);
+        let said = error.to_string();
+        assert!(
+            said.contains("wrong key <redacted>, or <redacted>, or <redacted>"),
+            "{said}"
+        );
+        assert!(said.len() < 350, "{said}");
+    }
+}
+
+#[tokio::test]
+async fn a_redirect_is_told_and_not_followed() {
+    let away = Server::saying(format!("{SSE_HEAD}data: stolen\n\n")).await;
+    let to = format!("location: http://{}/x?k=query-secret-123\r\n", away.address);
+    let server = Server::start(move |mut peer: Peer| {
+        let to = to.clone();
+        async move { peer.answer("307 Away", &to, "").await }
+    })
+    .await;
+    let error = failure(&client(), server.call(Framing::Sse)).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("127.0.0.1"), "{error}");
+    assert_no_secrets(&error);
+    assert_eq!((server.requests(), away.requests()), (1, 0));
+}
+
+#[tokio::test]
+async fn p6_nothing_was_sent_where_nobody_listens() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let server = Server::saying("").await;
+    let mut call = server.call(Framing::Sse);
+    call.url = format!("http://{address}/v1?key=query-secret-123");
+    let error = failure(&client(), call).await;
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    assert!(!error.is_possibly_billed());
+    assert!(error.to_string().contains(&address.to_string()), "{error}");
+    assert!(error.is_transient() && error.hint().is_some());
+    assert_no_secrets(&error);
+    for url in [
+        "http://no-such-host.invalid/v1?key=query-secret-123",
+        "http://127.0.0.1:0/",
+    ] {
+        let mut call = server.call(Framing::Sse);
+        call.url = url.to_owned();
+        let error = failure(&client(), call).await;
+        assert_eq!(error.kind(), ErrorKind::Connect, "{url}: {error}");
+        assert_no_secrets(&error);
+    }
+}
+
+#[tokio::test]
+async fn p6_a_break_after_the_request_may_have_cost_something() {
+    for (stage, kind) in [
+        ("", ErrorKind::Connect),
+        ("HTTP/1.1 20", ErrorKind::Connect),
+        (SSE_HEAD, ErrorKind::Disconnected),
+    ] {
+        let server = Server::start(move |mut peer: Peer| async move {
+            peer.send(stage).await;
+            peer.reset();
+        })
+        .await;
+        let error = failure(&client(), server.call(Framing::Sse)).await;
+        // The reset may overtake the headers.
+        assert!(
+            error.kind() == kind || stage == SSE_HEAD,
+            "{stage:?}: {error:?}"
+        );
+        assert!(
+            error.is_possibly_billed() && error.is_transient(),
+            "{stage:?}: {error:?}"
+        );
+        assert_eq!(server.requests(), 1, "this room does not retry");
+        assert_no_secrets(&error);
+    }
+}
+
+#[tokio::test]
+async fn p6_a_reset_before_the_request_is_read() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let accept = async {
+        let (socket, _) = listener.accept().await.unwrap();
+        socket.set_zero_linger().unwrap();
+    };
+    let server = Server::saying("").await;
+    let mut call = server.call(Framing::Sse);
+    call.url = format!("http://{address}/");
+    let client = client();
+    let (error, ()) = tokio::join!(failure(&client, call), accept);
+    assert_eq!(error.kind(), ErrorKind::Connect);
+    // Whether the connection stood when it was reset, and so what is billed, is a race.
+    assert!(error.is_transient());
+}
+
+/// A body with a length, cut at every byte: what was whole comes as frames, then one error.
+#[tokio::test]
+async fn p7_a_cut_at_every_byte_is_an_error_and_not_an_end() {
+    let body = "event: a\ndata: one\n\ndata: two\n\ndata: [DONE]\n\n";
+    let ends: Vec<_> = body.match_indices("\n\n").map(|(at, _)| at + 2).collect();
+    let client = client();
+    for cut in 0..body.len() {
+        let text = format!(
+            "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ncontent-length: {}\r\n\r\n{}",
+            body.len(),
+            &body[..cut]
+        );
+        let server = Server::saying(text).await;
+        let (frames, error) = all(&client, server.call(Framing::Sse)).await;
+        let error = error.expect("a cut body is no end");
+        assert_eq!(error.kind(), ErrorKind::Disconnected, "cut at {cut}");
+        assert!(error.is_possibly_billed());
+        let whole = ends.iter().filter(|end| **end <= cut).count();
+        assert_eq!(frames.len(), whole, "cut at {cut}");
+    }
+}
+
+#[tokio::test]
+async fn p15_what_is_not_the_api_is_named_and_gives_no_frame() {
+    let gzip = "\u{1f}not really gzip";
+    for (framing, headers, body, named) in [
+        (
+            Framing::Sse,
+            "content-type: text/html\r\n",
+            "<html>sign in with sk-test-0123456789abcdef</html>",
+            "text/html",
+        ),
+        (
+            Framing::Sse,
+            "content-type: text/event-stream\r\n",
+            "<html>",
+            "text/event-stream",
+        ),
+        (
+            Framing::Sse,
+            "content-type: application/json\r\n",
+            "{\"hello\":\"world\"}",
+            "application/json",
+        ),
+        (
+            Framing::Sse,
+            "content-type: text/plain\r\n",
+            "OK",
+            "text/plain",
+        ),
+        (Framing::Sse, "", "<!doctype html>", "not named"),
+        (
+            Framing::Sse,
+            "content-type: text/event-stream\r\ncontent-encoding: gzip\r\n",
+            gzip,
+            "gzip",
+        ),
+        (
+            Framing::Sse,
+            "content-type: application/gzip\r\n",
+            gzip,
+            "application/gzip",
+        ),
+        (
+            Framing::Lines,
+            "content-type: text/html\r\n",
+            "<html>",
+            "text/html",
+        ),
+        (
+            Framing::Lines,
+            "content-type: application/json\r\n",
+            "hello",
+            "application/json",
+        ),
+        (
+            Framing::Whole,
+            "content-type: text/html\r\n",
+            "<html>",
+            "text/html",
+        ),
+        (
+            Framing::Whole,
+            "content-type: application/json\r\n",
+            "<html>",
+            "application/json",
+        ),
+        (
+            Framing::Whole,
+            "content-type: image/png\r\n",
+            "{}",
+            "image/png",
+        ),
+    ] {
+        let server = Server::start(move |mut peer: Peer| async move {
+            peer.answer("200 OK", &format!("{headers}request-id: r1\r\n"), body)
+                .await;
+        })
+        .await;
+        let error = failure(&client(), server.call(framing)).await;
+        let said = error.to_string();
+        assert_eq!(
+            error.kind(),
+            ErrorKind::Decode,
+            "{framing:?} {headers:?}: {said}"
+        );
+        assert!(said.contains(named), "{headers:?}: {said}");
+        assert!(!error.is_transient() && error.hint().unwrap().contains("base URL"));
+        assert_eq!(error.request_id(), Some("r1"));
+        assert_no_secrets(&error);
+    }
+}
+
+#[tokio::test]
+async fn an_error_object_with_status_200_is_for_the_vendor_to_read() {
+    for (kind, body) in [
+        (
+            "application/json",
+            "{\"error\":{\"type\":\"overloaded_error\"}}",
+        ),
+        ("text/event-stream", "\n {\"error\":\"no\"}"),
+        ("application/json", "[{\"error\":{\"code\":503}}]"),
+    ] {
+        let server = Server::start(move |mut peer: Peer| async move {
+            peer.answer("200 OK", &format!("content-type: {kind}\r\n"), body)
+                .await;
+        })
+        .await;
+        let mut call = server.call(Framing::Sse);
+        call.classify = |reply| {
+            assert_eq!(reply.status, 200);
+            crate::error::Error::new(ErrorKind::Overloaded, reply.body.trim())
+        };
+        let error = failure(&client(), call).await;
+        assert_eq!(error.kind(), ErrorKind::Overloaded);
+        assert_eq!(error.to_string(), body.trim());
+    }
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_told_without_a_request() {
+    let server = Server::saying("").await;
+    for url in [
+        "not a url?key=query-secret-123",
+        "ftp://user:query-secret-123@host/",
+        "http://",
+        "",
+    ] {
+        let mut call = server.call(Framing::Sse);
+        call.url = url.to_owned();
+        let error = failure(&client(), call).await;
+        assert_eq!(error.kind(), ErrorKind::Config, "{url}");
+        assert_no_secrets(&error);
+    }
+    let mut call = server.call(Framing::Sse);
+    call.headers = vec![("x-api-key", format!("{}\n", super::KEY))];
+    let error = failure(&client(), call).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("x-api-key"), "{error}");
+    assert_no_secrets(&error);
+    assert_eq!(server.requests(), 0);
+}
+
+#[cfg(feature = "rustls")]
+#[tokio::test]
+async fn tls_works_up_to_a_certificate_nobody_trusts() {
+    // A server that does not speak TLS: the error is one of the connection, and nothing was sent.
+    let server = Server::saying("HTTP/1.1 400 No\r\n\r\n").await;
+    let mut call = server.call(Framing::Sse);
+    call.url = format!("https://{}/", server.address);
+    (call.first_byte, call.idle) = (Duration::from_secs(2), Duration::from_secs(2));
+    let client = Client::with_settings(super::Settings {
+        connect: Duration::from_millis(500),
+        ..super::Settings::default()
+    });
+    data(&client, server.call(Framing::Whole))
+        .await
+        .unwrap_err();
+    let made = client.doors_made();
+    assert_eq!(made, [true, false, false, false], "http sets up no TLS");
+    let error = failure(&client, call).await;
+    assert_eq!(client.doors_made(), [true, false, true, false]);
+    assert!(
+        matches!(error.kind(), ErrorKind::Connect | ErrorKind::Timeout),
+        "{error}"
+    );
+    assert!(!error.is_possibly_billed());
+}
+
+#[cfg(not(feature = "rustls"))]
+#[tokio::test]
+async fn https_without_tls_says_what_is_missing() {
+    let server = Server::saying("").await;
+    let mut call = server.call(Framing::Sse);
+    call.url = "https://example.com/".to_owned();
+    let error = failure(&client(), call).await;
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.hint().unwrap().contains("rustls"));
+}
+
+#[tokio::test]
+async fn p14_an_endless_line_over_a_socket_is_refused() {
+    let server = Server::start(|mut peer: Peer| async move {
+        peer.send(format!("{SSE_HEAD}data: ")).await;
+        let chunk = vec![b'x'; 1 << 20];
+        for _ in 0..64 {
+            peer.send(&chunk).await;
+        }
+    })
+    .await;
+    let error = failure(&client(), server.call(Framing::Sse)).await;
+    assert_eq!(error.kind(), ErrorKind::Limit);
+    assert!(
+        error.to_string().contains(&MAX_EVENT.to_string()),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn dropping_the_stream_closes_the_connection() {
+    let (closed, mut is_closed) = tokio::sync::mpsc::channel(1);
+    let server = Server::start(move |mut peer: Peer| {
+        let closed = closed.clone();
+        async move {
+            peer.send(format!("{SSE_HEAD}data: 1\n\n")).await;
+            let mut byte = [0];
+            let _ = tokio::io::AsyncReadExt::read(&mut peer.socket, &mut byte).await;
+            let _ = closed.send(()).await;
+        }
+    })
+    .await;
+    {
+        let mut stream = pin!(client().open(server.call(Framing::Sse)));
+        assert!(stream.next().await.unwrap().is_ok());
+    }
+    let seen = tokio::time::timeout(Duration::from_secs(2), is_closed.recv()).await;
+    assert_eq!(seen, Ok(Some(())));
+}
+
+/// A reader that stops at the vendor's end mark, before the end of the body, does not cost the next
+/// call a connection where the rest of the body has come already.
+#[tokio::test]
+async fn a_finished_answer_leaves_its_connection_to_the_next_call() {
+    for reads_on in [Reads::ToTheEnd, Reads::ToTheMark] {
+        let server = Server::start(|mut peer: Peer| async move {
+            loop {
+                let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\n\
+                    transfer-encoding: chunked\r\n\r\n";
+                peer.send(format!(
+                    "{head}9\r\ndata: 1\n\n\r\n9\r\ndata: 2\n\n\r\n0\r\n\r\n"
+                ))
+                .await;
+                if super::read_request(&mut peer.socket).await.is_none() {
+                    return;
+                }
+            }
+        })
+        .await;
+        let client = client();
+        for _ in 0..20 {
+            let mut stream = pin!(client.open(server.call(Framing::Sse)));
+            assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
+            assert_eq!(stream.next().await.unwrap().unwrap().data, "2");
+            if reads_on == Reads::ToTheEnd {
+                assert!(stream.next().await.is_none());
+            }
+        }
+        // The connection's own task must notice the end before the next call asks: now and then
+        // it is late, and a new one is made.
+        let most = if reads_on == Reads::ToTheEnd { 1 } else { 10 };
+        let connections = server.requests();
+        assert!(
+            connections <= most,
+            "{reads_on:?}: {connections} connections"
+        );
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Reads {
+    ToTheEnd,
+    ToTheMark,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_streams_are_open_at_once() {
+    const STREAMS: usize = 1_000;
+    let gate = std::sync::Arc::new(tokio::sync::Barrier::new(STREAMS));
+    let server = Server::start(move |mut peer: Peer| {
+        let gate = std::sync::Arc::clone(&gate);
+        async move {
+            peer.send(format!("{SSE_HEAD}data: 1\n\n")).await;
+            // No stream ends before all have begun.
+            gate.wait().await;
+            peer.send("data: 2\n\n").await;
+        }
+    })
+    .await;
+    let client = client();
+    let mut tasks = tokio::task::JoinSet::new();
+    for _ in 0..STREAMS {
+        let (client, call) = (client.clone(), server.call(Framing::Sse));
+        tasks.spawn(async move { data(&client, call).await.unwrap() });
+    }
+    let answers = tokio::time::timeout(Duration::from_secs(60), tasks.join_all())
+        .await
+        .unwrap();
+    assert_eq!(answers.len(), STREAMS);
+    assert!(answers.iter().all(|answer| answer == &["1", "2"]));
+    assert_eq!(server.requests(), STREAMS);
+}

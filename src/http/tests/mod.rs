@@ -29,7 +29,7 @@ use tokio::{
 
 use super::{
     Call, Client, Frame, Framing, Reply, client::Settings, gate::Pace, governor::Governor,
-    status::classify_status,
+    secrets::excerpt, status::kind_of_status,
 };
 use crate::error::{Error, Result};
 
@@ -124,16 +124,7 @@ impl Server {
     }
 
     fn call(&self, framing: Framing) -> Call {
-        Call {
-            url: format!("http://{}/v1/messages?key=query-secret-123", self.address),
-            headers: vec![("x-api-key", KEY.to_owned())],
-            body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}"),
-            framing,
-            first_byte: Duration::from_secs(30),
-            idle: Duration::from_secs(30),
-            classify: by_status,
-            account: 7,
-        }
+        call_to(self.address, framing)
     }
 
     fn requests(&self) -> usize {
@@ -141,8 +132,22 @@ impl Server {
     }
 }
 
+fn call_to(address: SocketAddr, framing: Framing) -> Call {
+    Call {
+        url: format!("http://{address}/v1/messages?key=query-secret-123"),
+        headers: vec![("x-api-key", KEY.to_owned())],
+        body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}"),
+        framing,
+        first_byte: Duration::from_secs(30),
+        idle: Duration::from_secs(30),
+        classify: by_status,
+        account: 7,
+    }
+}
+
 fn by_status(reply: &Reply<'_>) -> Error {
-    classify_status(reply)
+    let text = format!("status {}: {}", reply.status, excerpt(reply.body));
+    Error::new(kind_of_status(reply.status), text).with_status(reply.status)
 }
 
 async fn read_request(socket: &mut TcpStream) -> Option<String> {
@@ -171,6 +176,12 @@ fn client() -> Client {
         governor: Some(Governor::new(Pace::default())),
         ..Settings::default()
     })
+}
+
+/// Shows a measured figure to whoever runs the tests with `--nocapture`.
+#[expect(clippy::print_stdout, reason = "figures are what these proofs are for")]
+fn figure(text: std::fmt::Arguments<'_>) {
+    println!("{text}");
 }
 
 /// Everything a call gives: the frames, and the error at the end if there is one.

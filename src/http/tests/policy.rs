@@ -19,6 +19,8 @@ fn noon() -> SystemTime {
     UNIX_EPOCH + Duration::from_secs(1_767_323_045)
 }
 
+type Rows = &'static [(&'static str, &'static str)];
+
 fn headers(rows: &[(&'static str, &str)]) -> HeaderMap {
     let rows = rows.iter();
     rows.map(|(name, value)| {
@@ -32,7 +34,7 @@ fn headers(rows: &[(&'static str, &str)]) -> HeaderMap {
 
 #[test]
 fn p1_every_form_of_retry_after() {
-    let cases: [(&[(&str, &str)], Option<u64>); 22] = [
+    let cases: [(Rows, Option<u64>); 22] = [
         (&[("retry-after", "2")], Some(2_000)),
         (&[("retry-after", "0.25")], Some(250)),
         (&[("retry-after", " 7 ")], Some(7_000)),
@@ -84,7 +86,7 @@ fn p1_every_form_of_retry_after() {
 
 #[test]
 fn rate_headers_of_both_kinds() {
-    let cases: [(&[(&str, &str)], Option<u64>); 12] = [
+    let cases: [(Rows, Option<u64>); 12] = [
         (
             &[
                 ("x-ratelimit-remaining-requests", "0"),

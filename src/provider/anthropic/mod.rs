@@ -109,7 +109,7 @@ impl Anthropic {
     /// Begins to describe a provider for this model. It reads no environment.
     pub fn builder(model: impl Into<Arc<str>>) -> AnthropicBuilder {
         AnthropicBuilder {
-            model: Model::unknown(VENDOR, model),
+            model: Model::lookup(VENDOR, &model.into()),
             entry: Entry::default(),
             choices: Choices::default(),
         }
@@ -227,6 +227,12 @@ impl Anthropic {
             account: self.endpoint.account(),
         })
     }
+}
+
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(super) fn decoder() -> impl super::drive::Decode {
+    Decoder::default()
 }
 
 impl Provider for Anthropic {

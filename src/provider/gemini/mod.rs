@@ -81,7 +81,7 @@ impl Gemini {
     /// Begins to describe a provider for this model. It reads no environment.
     pub fn builder(model: impl Into<Arc<str>>) -> GeminiBuilder {
         GeminiBuilder {
-            model: Model::unknown(VENDOR, model),
+            model: Model::lookup(VENDOR, &model.into()),
             entry: Entry::default(),
             choices: Choices::default(),
         }
@@ -187,6 +187,12 @@ impl Gemini {
             account: self.endpoint.account(),
         })
     }
+}
+
+/// The decoder of a streamed answer, for tests that have no server.
+#[cfg(test)]
+pub(super) fn decoder() -> impl super::drive::Decode {
+    Decoder::default()
 }
 
 impl Provider for Gemini {

@@ -12,7 +12,7 @@ use super::{
     plan::Step,
     render::{Rendered, Shape, refusal},
     reply::{Cut, Framing},
-    wire::{Unread, Wire},
+    wire::{After, Unread, Wire},
 };
 
 /// Bytes that are gathered into one write; longer pieces are written without a copy.
@@ -45,10 +45,10 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
         };
         let open = shared.gauge.open();
-        let keep = incoming.keep;
+        let after = incoming.after;
         let rendered = shared.answer(incoming);
         match send(&mut wire, rendered, open, &shared).await {
-            Ok(()) if keep => {}
+            Ok(()) if after == After::Keep => {}
             Ok(()) => {
                 wire.stream.shutdown().await.ok();
                 return;

@@ -7,6 +7,13 @@ use super::{
 };
 use crate::{error::ErrorKind, provider::Stop, usage::Usage};
 
+/// What a text part is.
+#[derive(Clone, Copy)]
+enum Kind {
+    Said,
+    Thought,
+}
+
 /// The chunks of a streaming answer: server-sent events with `alt=sse`, else items of a JSON list.
 pub(super) fn stream(ask: &Ask<'_>) -> Vec<String> {
     let mut parts = Vec::new();
@@ -14,12 +21,15 @@ pub(super) fn stream(ask: &Ask<'_>) -> Vec<String> {
         let split = ask.answer.split;
         match piece {
             Piece::Text(words) | Piece::Thinking(words) => {
-                let thought = matches!(piece, Piece::Thinking(_));
+                let kind = match piece {
+                    Piece::Thinking(_) => Kind::Thought,
+                    _ => Kind::Said,
+                };
                 let deltas = words.deltas(split);
-                parts.extend(deltas.iter().map(|text| text_part(text, thought, None)));
+                parts.extend(deltas.iter().map(|text| text_part(text, kind, None)));
                 if words.seal.is_some() {
                     // The signature comes last, on a part without words.
-                    parts.push(text_part("", thought, words.seal.as_deref()));
+                    parts.push(text_part("", kind, words.seal.as_deref()));
                 }
             }
             _ => parts.extend(part(ask, index, piece)),
@@ -130,8 +140,12 @@ fn data(json: &str) -> String {
 
 fn part(ask: &Ask<'_>, index: usize, piece: &Piece) -> Option<String> {
     match piece {
-        Piece::Text(words) => Some(text_part(words.text(), false, words.seal.as_deref())),
-        Piece::Thinking(words) => Some(text_part(words.text(), true, words.seal.as_deref())),
+        Piece::Text(words) => Some(text_part(words.text(), Kind::Said, words.seal.as_deref())),
+        Piece::Thinking(words) => Some(text_part(
+            words.text(),
+            Kind::Thought,
+            words.seal.as_deref(),
+        )),
         Piece::Call(call) => Some(format!(
             r#"{{"functionCall":{{"name":{},"args":{},"id":{}}}{}}}"#,
             quote(&call.name),
@@ -144,8 +158,11 @@ fn part(ask: &Ask<'_>, index: usize, piece: &Piece) -> Option<String> {
     }
 }
 
-fn text_part(text: &str, thought: bool, seal: Option<&str>) -> String {
-    let thought = if thought { r#","thought":true"# } else { "" };
+fn text_part(text: &str, kind: Kind, seal: Option<&str>) -> String {
+    let thought = match kind {
+        Kind::Thought => r#","thought":true"#,
+        Kind::Said => "",
+    };
     format!(r#"{{"text":{}{thought}{}}}"#, quote(text), signature(seal))
 }
 

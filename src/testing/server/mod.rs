@@ -37,7 +37,7 @@ use tokio::{
 
 use self::{
     gauge::Gauge,
-    render::{Manners, Rendered},
+    render::{Extent, Manners, Rendered},
     wire::Incoming,
 };
 use crate::{
@@ -268,13 +268,17 @@ impl Shared {
             target,
             headers,
             body,
-            modern,
-            keep,
+            version,
+            after,
         } = incoming;
+        let extent = match method.as_str() {
+            "HEAD" => Extent::Head,
+            _ => Extent::Whole,
+        };
         let manners = Manners {
-            modern,
-            keep,
-            head_only: method == "HEAD",
+            version,
+            after,
+            extent,
         };
         let (path, query) = split_target(&target);
         let Some(format) = Format::of_path(path) else {

@@ -56,19 +56,30 @@ impl Received {
 
     /// The model that is asked; empty when none is named.
     pub fn model(&self) -> String {
-        match self.format {
-            Format::Gemini => gemini_model(&self.path).unwrap_or_default().to_owned(),
-            _ => self.json()["model"].as_str().unwrap_or_default().to_owned(),
-        }
+        self.model_in(&self.json())
     }
 
     /// Whether the answer should come as a stream.
     pub fn wants_stream(&self) -> bool {
+        self.wants_stream_in(&self.json())
+    }
+
+    /// As [`model`](Self::model), with the body parsed already.
+    pub(super) fn model_in(&self, body: &Value) -> String {
+        let name = match self.format {
+            Format::Gemini => gemini_model(&self.path),
+            _ => body["model"].as_str(),
+        };
+        name.unwrap_or_default().to_owned()
+    }
+
+    /// As [`wants_stream`](Self::wants_stream), with the body parsed already.
+    pub(super) fn wants_stream_in(&self, body: &Value) -> bool {
         match self.format {
             Format::Gemini => self.path.ends_with(GEMINI_STREAM),
             // The only vendor that streams unless told otherwise.
-            Format::Ollama => self.json()["stream"].as_bool().unwrap_or(true),
-            _ => self.json()["stream"].as_bool().unwrap_or(false),
+            Format::Ollama => body["stream"].as_bool().unwrap_or(true),
+            _ => body["stream"].as_bool().unwrap_or(false),
         }
     }
 }

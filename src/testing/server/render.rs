@@ -10,6 +10,7 @@ use super::{
     received::{Received, find},
     reply::{Body, Cut, Faults, Framing, Reply},
     vendor::{self, Spoken},
+    wire::{After, Version},
 };
 
 /// A reply, ready to be sent.
@@ -33,12 +34,17 @@ pub(super) enum Shape {
 /// What the request allows the reply to be.
 #[derive(Clone, Copy)]
 pub(super) struct Manners {
-    /// HTTP/1.1 rather than 1.0.
-    pub(super) modern: bool,
-    /// Whether the connection stays open.
-    pub(super) keep: bool,
-    /// Whether the body is left out.
-    pub(super) head_only: bool,
+    pub(super) version: Version,
+    pub(super) after: After,
+    pub(super) extent: Extent,
+}
+
+/// How much of the reply is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    Whole,
+    /// To a `HEAD` request.
+    Head,
 }
 
 /// A reply to a model's request.
@@ -78,9 +84,9 @@ pub(super) fn refusal(status: u16, words: &str) -> Rendered {
         status,
         words,
         Manners {
-            modern: true,
-            keep: false,
-            head_only: false,
+            version: Version::Modern,
+            after: After::Close,
+            extent: Extent::Whole,
         },
     )
 }
@@ -108,7 +114,7 @@ fn finish(reply: &Reply, spoken: Spoken, manners: Manners) -> Rendered {
         Framing::Length
     };
     let framing = match reply.framing.unwrap_or(natural) {
-        Framing::Chunked if !manners.modern => Framing::Close,
+        Framing::Chunked if manners.version == Version::Old => Framing::Close,
         framing => framing,
     };
     let status = reply.status.unwrap_or(spoken.status);
@@ -134,14 +140,14 @@ fn finish(reply: &Reply, spoken: Spoken, manners: Manners) -> Rendered {
         Framing::Length => line("content-length", &length.to_string()),
         Framing::Close => {}
     }
-    if framing == Framing::Close || !manners.keep {
+    if framing == Framing::Close || manners.after == After::Close {
         line("connection", "close");
     }
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    let silent = manners.head_only || bodiless;
+    let silent = manners.extent == Extent::Head || bodiless;
     let steps = if silent {
         Vec::new()
     } else {

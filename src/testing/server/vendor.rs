@@ -85,7 +85,8 @@ impl Spoken {
 pub(super) fn speak(answer: &Answer, request: &Received) -> Result<Spoken, Cut> {
     let format = request.format;
     let id = format!("req_{:06}", request.number);
-    if let Err(wrong) = readable(request) {
+    let body = request.json();
+    if let Err(wrong) = readable(request.format, &body) {
         return complain(format, &Error::new(ErrorKind::BadRequest, wrong), &id);
     }
     if let Some(wrong) = unfit(answer, format) {
@@ -94,7 +95,7 @@ pub(super) fn speak(answer: &Answer, request: &Received) -> Result<Spoken, Cut> 
         spoken.headers.push(("x-should-retry", "false".to_owned()));
         return Ok(spoken);
     }
-    let streams = request.wants_stream();
+    let streams = request.wants_stream_in(&body);
     match &answer.ending {
         Ending::Fail(0, error) => return complain(format, error, &id),
         Ending::Fail(_, error) if !streams => return complain(format, error, &id),
@@ -103,8 +104,11 @@ pub(super) fn speak(answer: &Answer, request: &Received) -> Result<Spoken, Cut> 
     let ask = Ask {
         answer,
         number: request.number,
-        model: answer.model.clone().unwrap_or_else(|| request.model()),
-        body: request.json(),
+        model: answer
+            .model
+            .clone()
+            .unwrap_or_else(|| request.model_in(&body)),
+        body,
         query: &request.query,
         used: answer.used(request.body.len()),
     };
@@ -274,12 +278,11 @@ fn id_header(format: Format) -> Option<&'static str> {
 }
 
 /// Whether the request is one that this vendor would read at all.
-fn readable(request: &Received) -> Result<(), String> {
-    let body = request.json();
+fn readable(format: Format, body: &Value) -> Result<(), String> {
     if !body.is_object() {
         return Err("the body is not a JSON object".to_owned());
     }
-    let (list, named) = match request.format {
+    let (list, named) = match format {
         Format::Anthropic | Format::Chat | Format::Ollama => ("messages", true),
         Format::Responses => ("input", true),
         Format::Gemini => ("contents", false),
@@ -290,7 +293,7 @@ fn readable(request: &Received) -> Result<(), String> {
     if named && !body["model"].is_string() {
         return Err("missing field: `model`".to_owned());
     }
-    if request.format == Format::Anthropic && !body["max_tokens"].is_u64() {
+    if format == Format::Anthropic && !body["max_tokens"].is_u64() {
         return Err("missing field: `max_tokens`".to_owned());
     }
     Ok(())

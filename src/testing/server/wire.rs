@@ -24,10 +24,26 @@ pub(super) struct Incoming {
     pub(super) target: String,
     pub(super) headers: Vec<(String, String)>,
     pub(super) body: Bytes,
-    /// HTTP/1.1 rather than 1.0.
-    pub(super) modern: bool,
-    /// Whether the client would send another request.
-    pub(super) keep: bool,
+    pub(super) version: Version,
+    pub(super) after: After,
+}
+
+/// Which HTTP the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    /// 1.0: no chunked encoding.
+    Old,
+    /// 1.1.
+    Modern,
+}
+
+/// What becomes of the connection after the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum After {
+    /// The client may send another request.
+    Keep,
+    /// It is closed.
+    Close,
 }
 
 /// Why a request cannot be read.
@@ -53,6 +69,10 @@ const MAX_CHUNK_LINE: usize = 1024;
 const MAX_TRAILERS: usize = 32;
 /// Bytes of following requests that are read ahead while an answer is under way.
 const MAX_AHEAD: usize = 64 * 1024;
+/// Room for one read.
+const MIN_READ: usize = 8 * 1024;
+/// Room that is made at once for a long body, however long it says it is.
+const MAX_READ: usize = 1024 * 1024;
 /// How long a request may take from its first byte to its last.
 const REQUEST_TIME: Duration = Duration::from_secs(60);
 /// How long a refused client is listened to, so that it can read why.
@@ -70,9 +90,21 @@ impl Wire {
 
     /// The next request; `None` when the client closed the connection between two requests.
     pub(super) async fn request(&mut self, limits: &Limits) -> Result<Option<Incoming>, Unread> {
-        // An idle connection may idle as long as the server lives.
-        if self.buffer.is_empty() && !self.fill().await? {
-            return Ok(None);
+        // An idle connection may idle as long as the server lives. Line ends between two requests
+        // are nothing: some clients send one too many.
+        loop {
+            let ends = self
+                .buffer
+                .iter()
+                .take_while(|b| matches!(b, b'\r' | b'\n'));
+            let ends = ends.count();
+            self.buffer.advance(ends);
+            if !self.buffer.is_empty() {
+                break;
+            }
+            if !self.fill().await? {
+                return Ok(None);
+            }
         }
         let late = |_| Unread::Refused(408, "the request took too long");
         let whole = tokio::time::timeout(REQUEST_TIME, self.read(limits));
@@ -98,7 +130,7 @@ impl Wire {
                 return Err(Unread::Refused(413, "the body is too long"));
             }
             let waits = self.buffer.is_empty() && body != Length::Bytes(0);
-            if waits && incoming.modern {
+            if waits && incoming.version == Version::Modern {
                 self.stream
                     .write_all(b"HTTP/1.1 100 Continue\r\n\r\n")
                     .await?;
@@ -132,14 +164,17 @@ impl Wire {
             }
             Err(_) => return Err(Unread::Refused(400, "this is not an HTTP request")),
         };
-        let modern = request.version == Some(1);
+        let version = match request.version {
+            Some(1) => Version::Modern,
+            _ => Version::Old,
+        };
         let text = |value: &[u8]| String::from_utf8_lossy(value).into_owned();
         let headers: Vec<_> = request
             .headers
             .iter()
             .map(|header| (header.name.to_ascii_lowercase(), text(header.value)))
             .collect();
-        if modern && find(&headers, "host").is_none() {
+        if version == Version::Modern && find(&headers, "host").is_none() {
             return Err(Unread::Refused(400, "the host header is missing"));
         }
         let asks = |word: &str| {
@@ -147,18 +182,18 @@ impl Wire {
             let mut words = connection.flat_map(|(_, value)| value.split(','));
             words.any(|own| own.trim().eq_ignore_ascii_case(word))
         };
-        let keep = if modern {
-            !asks("close")
-        } else {
-            asks("keep-alive")
+        let after = match version {
+            Version::Modern if asks("close") => After::Close,
+            Version::Old if !asks("keep-alive") => After::Close,
+            _ => After::Keep,
         };
         let incoming = Incoming {
             method: request.method.unwrap_or_default().to_owned(),
             target: request.path.unwrap_or_default().to_owned(),
             headers,
             body: Bytes::new(),
-            modern,
-            keep,
+            version,
+            after,
         };
         self.buffer.advance(end);
         Ok(Some(incoming))
@@ -217,6 +252,7 @@ impl Wire {
 
     async fn at_least(&mut self, n: usize) -> Result<(), Unread> {
         while self.buffer.len() < n {
+            self.buffer.reserve((n - self.buffer.len()).min(MAX_READ));
             self.more().await?;
         }
         Ok(())
@@ -232,6 +268,7 @@ impl Wire {
 
     /// Reads what is there; `false` at the end.
     async fn fill(&mut self) -> io::Result<bool> {
+        self.buffer.reserve(MIN_READ);
         Ok(self.stream.read_buf(&mut self.buffer).await? > 0)
     }
 
@@ -290,7 +327,7 @@ impl Length {
         let mut codings = all("transfer-encoding");
         match (codings.next(), length) {
             (Some(_), Some(_)) => Err(Unread::Refused(400, "a length and an encoding")),
-            (Some(_), None) if !incoming.modern => {
+            (Some(_), None) if incoming.version == Version::Old => {
                 Err(Unread::Refused(400, "HTTP/1.0 has no transfer encoding"))
             }
             (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => {

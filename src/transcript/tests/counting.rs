@@ -192,8 +192,10 @@ fn lines_of_every_window_are_in_order_and_never_fall() {
         for percent in [None, Some(1)] {
             let mut model = model("v", "m");
             model.window = window;
-            let mut settings = CompactionSettings::default();
-            settings.percent = percent;
+            let settings = CompactionSettings {
+                percent,
+                ..CompactionSettings::default()
+            };
             let Thresholds {
                 warning,
                 compact,
@@ -275,6 +277,29 @@ mod exact {
                 tokens > 0 && took < Duration::from_secs(10),
                 "{shape}: {took:?}"
             );
+        }
+    }
+
+    #[test]
+    fn no_piece_holds_a_long_run() {
+        for text in [
+            "a".repeat(5_000),
+            " ".repeat(5_000),
+            "漢".repeat(5_000),
+            "ab cd ".repeat(5_000),
+        ] {
+            let pieces: Vec<_> = count::pieces(&text).collect();
+            assert_eq!(pieces.concat(), text);
+            for piece in pieces {
+                let longest = piece.split(char::is_whitespace).map(str::len).max();
+                assert!(
+                    longest <= Some(260) && piece.len() <= 8_500,
+                    "{}",
+                    piece.len()
+                );
+                let spaces = piece.split(|letter: char| !letter.is_whitespace());
+                assert!(spaces.map(str::len).max() <= Some(260), "{}", piece.len());
+            }
         }
     }
 

@@ -100,8 +100,10 @@ fn trimming_lowers_what_the_vendor_counted() {
 
 #[test]
 fn trimming_counts_results_and_not_messages() {
-    let mut settings = CompactionSettings::default();
-    settings.keep_results = 2;
+    let mut settings = CompactionSettings {
+        keep_results: 2,
+        ..CompactionSettings::default()
+    };
     let counter = Counter::estimate();
     let mut transcript = asked(&["1", "2", "3"]);
     let long = "x".repeat(100);
@@ -133,8 +135,10 @@ fn trimming_counts_results_and_not_messages() {
 fn short_results_are_left_alone() {
     let mut transcript = asked(&["1", "2"]);
     transcript.push_results(vec![result("1", "ok"), result("2", "")]);
-    let mut settings = CompactionSettings::default();
-    settings.keep_results = 0;
+    let settings = CompactionSettings {
+        keep_results: 0,
+        ..CompactionSettings::default()
+    };
     assert_eq!(transcript.trim(&settings, &Counter::estimate()), None);
 }
 

@@ -1,18 +1,18 @@
 //! `Grep`: searches file contents by regular expression, in time linear in what is searched.
 //! Refuses binary files, and to list, hold or search without end.
 
-use std::{borrow::Cow, io, ops::ControlFlow, path::Path};
+mod filter;
+mod hits;
 
-use globset::GlobSet;
-use grep_matcher::Matcher;
+use std::{borrow::Cow, ops::ControlFlow, path::Path};
+
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
-use grep_searcher::{
-    BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkContextKind, SinkMatch,
-};
+use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::{hidden::Hidden, newest::Newest, notice, pattern::compile, read, run, similar};
+use self::{filter::Filter, hits::Hits};
+use super::{newest::Newest, notice, read, run, similar};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -34,10 +34,6 @@ const REGEX_BYTES: usize = 4 << 20;
 const HEAP_BYTES: usize = 16 << 20;
 /// Lines of context on each side.
 const MAX_CONTEXT: usize = 50;
-/// Characters of one line of an answer.
-const LINE_CHARS: usize = 500;
-/// Bytes of one answer.
-const ANSWER_BYTES: usize = 80_000;
 
 /// The tool.
 #[derive(Debug)]
@@ -194,53 +190,6 @@ fn matcher(input: &Input) -> Result<RegexMatcher, String> {
         .map_err(|error| format!("this is no regular expression that can be searched for: {error}"))
 }
 
-/// Which files are searched.
-struct Filter {
-    glob: Option<GlobSet>,
-    inverted: bool,
-    by_name: bool,
-    hidden: Hidden,
-}
-
-impl Filter {
-    fn new(glob: Option<&str>) -> Result<Self, String> {
-        let Some(text) = glob.filter(|glob| !glob.is_empty()) else {
-            return Ok(Self {
-                glob: None,
-                inverted: false,
-                by_name: false,
-                hidden: Hidden::default(),
-            });
-        };
-        let (inverted, positive) = match text.strip_prefix('!') {
-            Some(rest) => (true, rest),
-            None => (false, text),
-        };
-        let positive = positive.strip_prefix("./").unwrap_or(positive);
-        let glob = compile([positive])?;
-        Ok(Self {
-            glob: Some(glob),
-            inverted,
-            by_name: !positive.contains('/'),
-            hidden: match inverted {
-                true => Hidden::default(),
-                false => Hidden::named_by(positive),
-            },
-        })
-    }
-
-    fn takes(&self, below: &Path) -> bool {
-        let Some(glob) = &self.glob else {
-            return true;
-        };
-        let hit = match below.file_name() {
-            Some(name) if self.by_name => glob.is_match(name),
-            _ => glob.is_match(below),
-        };
-        hit != self.inverted
-    }
-}
-
 /// A search under way, and what it found so far.
 struct Search<'a> {
     input: &'a Input,
@@ -306,7 +255,7 @@ impl<'a> Search<'a> {
         walk.run(&mut |found| {
             let below = found.path.strip_prefix(base).unwrap_or(found.path);
             if found.kind == FileKind::File
-                && filter.takes(below)
+                && filter.hits.takes(below)
                 && let Ok((file, facts)) = found.open()
             {
                 self.file(found.path, file, facts);
@@ -404,120 +353,5 @@ impl<'a> Search<'a> {
                 out
             }
         }
-    }
-}
-
-/// What one file yields.
-struct Hits<'a> {
-    input: &'a Input,
-    matcher: &'a RegexMatcher,
-    path: String,
-    count: u64,
-    lines: &'a mut String,
-    listed: &'a mut usize,
-    full: bool,
-}
-
-impl Hits<'_> {
-    /// One line of an answer; the part around the match where the line is long.
-    fn line(&mut self, mark: char, number: u64, bytes: &[u8]) {
-        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
-        let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
-        let mut from = 0;
-        if bytes.len() > LINE_CHARS
-            && mark == ':'
-            && let Ok(Some(hit)) = self.matcher.find(bytes)
-            && hit.start() > LINE_CHARS / 2
-        {
-            from = hit.start() - LINE_CHARS / 4;
-        }
-        // At most four bytes a character; the rest of a huge line is not even decoded.
-        let window = &bytes[from..bytes.len().min(from + 4 * LINE_CHARS + 4)];
-        let start = window.iter().take(3).take_while(|b| **b & 0xC0 == 0x80);
-        let window = match from {
-            0 => window,
-            _ => &window[start.count()..],
-        };
-        let text = String::from_utf8_lossy(window);
-        let (end, cut) = match text.char_indices().nth(LINE_CHARS) {
-            Some((end, _)) => (end, true),
-            None => (text.len(), from + window.len() < bytes.len()),
-        };
-        self.lines.push_str(&self.path);
-        self.lines.push(mark);
-        if self.input.numbers != Some(false) {
-            self.lines.push_str(&format!("{number}{mark}"));
-        }
-        self.lines.push(' ');
-        if from > 0 {
-            self.lines.push('…');
-        }
-        self.lines.push_str(&text[..end]);
-        if cut {
-            self.lines
-                .push_str(&format!("… [line of {} bytes]", bytes.len()));
-        }
-        self.lines.push('\n');
-    }
-
-    fn has_room(&self) -> bool {
-        *self.listed < self.input.listed() && self.lines.len() < ANSWER_BYTES
-    }
-}
-
-impl Sink for Hits<'_> {
-    type Error = io::Error;
-
-    fn matched(&mut self, _: &Searcher, hit: &SinkMatch<'_>) -> io::Result<bool> {
-        match self.input.mode() {
-            OutputMode::FilesWithMatches => {
-                self.count = 1;
-                Ok(false)
-            }
-            OutputMode::Count => {
-                let mut found = 0;
-                if self.input.spans_lines() {
-                    // Neighbouring matches come as one.
-                    self.matcher.find_iter(hit.bytes(), |_| {
-                        found += 1;
-                        true
-                    })?;
-                }
-                self.count += found.max(1);
-                Ok(true)
-            }
-            OutputMode::Content => {
-                if !self.has_room() {
-                    self.full = true;
-                    return Ok(false);
-                }
-                self.count += 1;
-                *self.listed += 1;
-                let first = hit.line_number().unwrap_or(0);
-                for (number, line) in (first..).zip(hit.lines()) {
-                    if self.lines.len() >= ANSWER_BYTES {
-                        self.full = true;
-                        return Ok(false);
-                    }
-                    self.line(':', number, line);
-                }
-                Ok(true)
-            }
-        }
-    }
-
-    fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> io::Result<bool> {
-        // The context before a match that has no room any more says nothing.
-        if *context.kind() != SinkContextKind::After && !self.has_room() {
-            self.full = true;
-            return Ok(false);
-        }
-        self.line('-', context.line_number().unwrap_or(0), context.bytes());
-        Ok(true)
-    }
-
-    fn context_break(&mut self, _: &Searcher) -> io::Result<bool> {
-        self.lines.push_str("--\n");
-        Ok(true)
     }
 }

@@ -1,0 +1,197 @@
+//! `offshoot chat`: a conversation in the terminal, or paragraphs from a pipe.
+//! Refuses to lose a turn: Ctrl-C stops what runs and the conversation goes on.
+
+use std::{
+    io::{self, IsTerminal, Read},
+    path::PathBuf,
+};
+
+use clap::ArgMatches;
+use futures::StreamExt;
+use rustyline::{DefaultEditor, error::ReadlineError};
+
+use super::{
+    exit,
+    exit::Exit,
+    model,
+    render::{Reader, Renderer},
+    run::{Interrupt, task},
+    terminal::{Stream, painted, say},
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::EventKind,
+    scope::Scope,
+};
+
+/// Lines of history that are kept.
+const MAX_HISTORY: usize = 1_000;
+
+const HELP: &str = "/help this list · /cost what was used · /quit leave (also Ctrl-D)\n\
+Ctrl-C stops the turn that runs";
+
+/// Runs the verb.
+pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
+    let mut opened = model::open(matches).await?;
+    if let Some(note) = &opened.note {
+        say(note);
+    }
+    let mut show = Renderer::new();
+    let exit = if io::stdin().is_terminal() {
+        converse(&mut opened, &mut show).await?
+    } else {
+        let mut exit = Exit::Finished;
+        for words in paragraphs()? {
+            exit = turn(&mut opened, &mut show, words).await;
+        }
+        exit
+    };
+    opened.session.close().await;
+    Ok(exit)
+}
+
+async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exit> {
+    say(&painted(
+        Stream::Err,
+        "2",
+        &format!("{} · /help for help, Ctrl-D to leave", opened.model),
+    ));
+    let mut editor = Some(Editor::open()?);
+    loop {
+        // The editor blocks, so it works on a thread of its own and comes back with the line.
+        let Some(mut at_work) = editor.take() else {
+            return Ok(Exit::Failed);
+        };
+        let read = Scope::root().blocking(move || {
+            let line = at_work.line();
+            (at_work, line)
+        });
+        let (back, line) = read.await.map_err(|panic| {
+            Error::new(ErrorKind::Bug, "the line editor panicked").with_source(panic)
+        })?;
+        editor = Some(back);
+        match line? {
+            Line::Leave => return Ok(Exit::Finished),
+            Line::Nothing => {}
+            Line::Words(words) => match words.trim() {
+                "" => {}
+                "/quit" | "/exit" | "/q" => return Ok(Exit::Finished),
+                "/help" => say(HELP),
+                "/cost" => say(&show.status(&opened.model)),
+                command if command.starts_with('/') && !command.contains(' ') => {
+                    say(&format!("unknown command: `{command}`\n\n{HELP}"));
+                }
+                _ => {
+                    turn(opened, show, words).await;
+                    let line = show.status(&opened.model);
+                    say(&painted(Stream::Err, "2", &line));
+                }
+            },
+        }
+    }
+}
+
+async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) -> Exit {
+    let handle = opened.session.handle();
+    let interrupt = Interrupt::watch(handle.clone());
+    let mut turn = opened.session.submit(task(words));
+    let mut exit = Exit::Failed;
+    while let Some(event) = turn.next().await {
+        if let EventKind::TurnEnd { stop, .. } = &event.kind {
+            exit = Exit::of_stop(stop);
+        }
+        if show.show(&event) == Reader::Gone {
+            handle.cancel();
+        }
+    }
+    drop(interrupt);
+    exit
+}
+
+/// A pipe holds one message a paragraph.
+fn paragraphs() -> Result<Vec<String>> {
+    let mut text = String::new();
+    io::stdin()
+        .lock()
+        .read_to_string(&mut text)
+        .map_err(|error| exit::io("standard input cannot be read", error))?;
+    let mut out = vec![String::new()];
+    for line in text.lines() {
+        let last = out.len() - 1;
+        if line.trim().is_empty() {
+            if !out[last].is_empty() {
+                out.push(String::new());
+            }
+        } else {
+            out[last].push_str(line);
+            out[last].push('\n');
+        }
+    }
+    out.retain(|words| !words.trim().is_empty());
+    Ok(out)
+}
+
+enum Line {
+    Words(String),
+    Nothing,
+    Leave,
+}
+
+/// Line editing with a history that survives the session.
+struct Editor {
+    editor: DefaultEditor,
+    history: Option<PathBuf>,
+}
+
+impl Editor {
+    fn open() -> Result<Self> {
+        let config = rustyline::Config::builder()
+            .max_history_size(MAX_HISTORY)
+            .map(|b| b.build());
+        let editor = config
+            .and_then(DefaultEditor::with_config)
+            .map_err(terminal_error)?;
+        let mut editor = Self {
+            editor,
+            history: history_file(),
+        };
+        if let Some(path) = &editor.history {
+            // No history yet is the usual first time.
+            editor.editor.load_history(path).ok();
+        }
+        Ok(editor)
+    }
+
+    fn line(&mut self) -> Result<Line> {
+        match self.editor.readline("> ") {
+            Ok(words) => {
+                self.editor.add_history_entry(words.as_str()).ok();
+                if let Some(path) = &self.history {
+                    self.editor.save_history(path).ok();
+                }
+                Ok(Line::Words(words))
+            }
+            Err(ReadlineError::Eof) => Ok(Line::Leave),
+            Err(ReadlineError::Interrupted) => Ok(Line::Nothing),
+            Err(error) => Err(terminal_error(error)),
+        }
+    }
+}
+
+fn terminal_error(error: ReadlineError) -> Error {
+    Error::new(ErrorKind::Io, format!("the terminal: {error}")).with_source(error)
+}
+
+/// `OFFSHOOT_HOME`, or the platform's place for such files.
+fn history_file() -> Option<PathBuf> {
+    let set = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
+    let home = set("OFFSHOOT_HOME")
+        .or_else(|| set("XDG_DATA_HOME").map(|dir| dir.join("offshoot")))
+        .or_else(|| set("HOME").map(|dir| dir.join(".local/share/offshoot")))?;
+    std::fs::create_dir_all(&home).ok()?;
+    Some(home.join("history"))
+}

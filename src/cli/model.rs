@@ -1,0 +1,120 @@
+//! From the command line to a session: model, tools, rules, budget.
+//! Refuses to print; what a person should know comes back as a note.
+
+use std::sync::Arc;
+
+use clap::ArgMatches;
+
+use super::terminal::TerminalAsker;
+use crate::{
+    agent::Agent,
+    budget::Budget,
+    error::{Error, ErrorKind, Result},
+    permission::{Permissions, Unasked},
+    provider::{self, Provider},
+    session::Session,
+    tools,
+    trace::JsonLines,
+};
+
+/// The system prompt when none is given.
+const SYSTEM: &str = include_str!("system.md");
+
+/// A session, and what a person should know about it.
+pub(super) struct Opened {
+    pub(super) session: Session,
+    pub(super) model: String,
+    /// One line for people, such as that no key is set.
+    pub(super) note: Option<String>,
+}
+
+/// Opens the session that the command line asks for.
+pub(super) async fn open(matches: &ArgMatches) -> Result<Opened> {
+    let (model, note) = choose(matches.get_one::<String>("model")).await?;
+    let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
+    let mut agent = Agent::builder_for(model)
+        .system(
+            matches
+                .get_one::<String>("system")
+                .map_or(SYSTEM.trim(), String::as_str),
+        )
+        .tools(tools::read_only(cwd)?)
+        .permissions(permissions(matches)?);
+    if let Some(steps) = matches.get_one::<u64>("max-turns") {
+        agent = agent.max_steps(*steps);
+    }
+    let agent = agent.build()?;
+    let model = agent.model_name();
+    let mut session = Session::builder(agent).budget(budget(matches));
+    if TerminalAsker::possible() {
+        session = session.asker(TerminalAsker);
+    }
+    if let Some(path) = matches.get_one::<String>("trace") {
+        session = session.tracer(JsonLines::open(path)?);
+    }
+    Ok(Opened {
+        session: session.open().await?,
+        model,
+        note,
+    })
+}
+
+async fn choose(name: Option<&String>) -> Result<(Arc<dyn Provider>, Option<String>)> {
+    match name {
+        Some(name) => Ok((provider::connect(name)?, None)),
+        None => {
+            let found = provider::from_env().await?;
+            let offline = found.provider.model().vendor.as_ref() == "offline";
+            Ok((
+                found.provider,
+                offline.then(|| format!("using {}", found.why)),
+            ))
+        }
+    }
+}
+
+fn permissions(matches: &ArgMatches) -> Result<Permissions> {
+    let rules = |name: &str| -> Result<Vec<_>> {
+        let texts = matches.get_many::<String>(name).unwrap_or_default();
+        texts.map(|text| text.parse()).collect()
+    };
+    let mode = matches
+        .get_one::<String>("permission-mode")
+        .map_or("ask", String::as_str);
+    Ok(Permissions {
+        mode: mode.parse()?,
+        allow: rules("allow")?,
+        deny: rules("deny")?,
+        unasked: Unasked::Deny,
+        ..Permissions::default()
+    })
+}
+
+fn budget(matches: &ArgMatches) -> Budget {
+    let mut budget = Budget::unlimited();
+    if let Some(dollars) = matches.get_one::<f64>("max-budget-usd") {
+        budget = budget.dollars(*dollars);
+    }
+    if let Some(time) = matches.get_one::<std::time::Duration>("timeout") {
+        budget = budget.time(*time);
+    }
+    budget
+}
+
+/// A file that the command line names, read whole.
+pub(super) fn read_schema(path: &str) -> Result<serde_json::Value> {
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        Error::new(
+            ErrorKind::Config,
+            format!("cannot read the schema: `{path}`"),
+        )
+        .with_hint(error.to_string())
+    })?;
+    serde_json::from_str(&text).map_err(|error| {
+        Error::new(
+            ErrorKind::Config,
+            format!("the schema is not JSON: `{path}`"),
+        )
+        .with_hint(error.to_string())
+    })
+}

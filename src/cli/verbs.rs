@@ -1,0 +1,168 @@
+//! The verb table: help, completions, the man page and dispatch all come from these rows.
+//! Refuses a verb that is not a row.
+
+use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use futures::future::BoxFuture;
+
+use super::{chat, exit::Exit, run, shell};
+use crate::{error::Result, permission::Mode};
+
+/// One verb.
+pub(super) struct Verb {
+    pub(super) name: &'static str,
+    about: &'static str,
+    arguments: fn(Command) -> Command,
+    pub(super) run: fn(&ArgMatches) -> BoxFuture<'_, Result<Exit>>,
+}
+
+/// Every verb of the command.
+pub(super) const VERBS: &[Verb] = &[
+    Verb {
+        name: "run",
+        about: "Do one task and print the answer",
+        arguments: run_arguments,
+        run: |matches| Box::pin(run::run(matches)),
+    },
+    Verb {
+        name: "chat",
+        about: "Hold a conversation in the terminal",
+        arguments: chat_arguments,
+        run: |matches| Box::pin(chat::chat(matches)),
+    },
+    Verb {
+        name: "completions",
+        about: "Print shell completions",
+        arguments: |command| {
+            let shells = value_parser!(clap_complete::Shell);
+            command.arg(
+                Arg::new("shell")
+                    .required(true)
+                    .value_parser(shells)
+                    .help("Which shell"),
+            )
+        },
+        run: |matches| Box::pin(std::future::ready(shell::completions(matches))),
+    },
+    Verb {
+        name: "man",
+        about: "Print the manual page",
+        arguments: |command| command,
+        run: |_| Box::pin(std::future::ready(shell::man())),
+    },
+];
+
+const AFTER_HELP: &str = "Models: anthropic/NAME, openai/NAME, openai-chat/NAME, gemini/NAME, \
+ollama/NAME, offline.\nWithout --model: OFFSHOOT_MODEL, then the vendor whose key is set \
+(ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY), then a local Ollama, then the built-in \
+offline model.";
+
+const EXIT_HELP: &str = "Exit codes: 0 finished, 1 failed, 2 usage, 3 a limit was hit (budget, \
+time, turns or context), 4 refused, 130 cancelled.";
+
+/// The whole command line.
+pub(super) fn command() -> Command {
+    let command = Command::new("offshoot")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about("A native multi-agent runtime")
+        .subcommand_required(true)
+        .arg_required_else_help(true)
+        .after_help(AFTER_HELP);
+    VERBS.iter().fold(command, |command, verb| {
+        let row = Command::new(verb.name).about(verb.about);
+        command.subcommand((verb.arguments)(row))
+    })
+}
+
+fn run_arguments(command: Command) -> Command {
+    shared_arguments(command)
+        .arg(
+            Arg::new("prompt")
+                .value_name("PROMPT")
+                .help("The task; `-` or nothing reads it from standard input"),
+        )
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .action(ArgAction::SetTrue)
+                .help("Print one event a line in the published format"),
+        )
+        .arg(
+            Arg::new("schema")
+                .long("schema")
+                .value_name("FILE")
+                .help("Answer with JSON that fits the JSON Schema in this file"),
+        )
+        .after_help(format!("{AFTER_HELP}\n\n{EXIT_HELP}"))
+        .after_long_help(format!(
+            "{AFTER_HELP}\n\nOn a terminal everything the model says is streamed; into a pipe only \
+             the final answer is written. Everything else goes to standard error, and only on a \
+             terminal.\n\n{EXIT_HELP}"
+        ))
+}
+
+fn chat_arguments(command: Command) -> Command {
+    shared_arguments(command).after_help(format!(
+        "{AFTER_HELP}\n\nCtrl-C stops the turn, Ctrl-D leaves. /help lists what else works."
+    ))
+}
+
+/// What every verb that runs an agent takes.
+fn shared_arguments(command: Command) -> Command {
+    let modes = Mode::NAMES.map(|(name, _)| name);
+    let value = |name: &'static str, metavar: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(metavar).help(help)
+    };
+    command
+        .arg(value("model", "VENDOR/NAME", "Which model answers").short('m'))
+        .arg(value("cwd", "DIR", "The folder that tools may look at").default_value("."))
+        .arg(value("system", "TEXT", "Replaces the system prompt"))
+        .arg(
+            value(
+                "max-turns",
+                "N",
+                "At most so many model calls for one message",
+            )
+            .value_parser(value_parser!(u64).range(1..)),
+        )
+        .arg(
+            value(
+                "max-budget-usd",
+                "DOLLARS",
+                "Stop before the cost passes this",
+            )
+            .allow_negative_numbers(true)
+            .value_parser(super::run::dollars),
+        )
+        .arg(
+            value("timeout", "TIME", "Stop after this long: 90, 90s, 5m, 1h")
+                .allow_negative_numbers(true)
+                .value_parser(super::run::duration),
+        )
+        .arg(
+            value("permission-mode", "MODE", "What tools may do unasked")
+                .value_parser(modes)
+                .default_value("ask"),
+        )
+        .arg(
+            value(
+                "allow",
+                "RULE",
+                "A call that runs unasked, such as `Read(src/*)`",
+            )
+            .action(ArgAction::Append),
+        )
+        .arg(value("deny", "RULE", "A call that never runs").action(ArgAction::Append))
+        .arg(value(
+            "trace",
+            "FILE",
+            "Append every event to this file as JSON lines",
+        ))
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_table_is_sound() {
+        super::command().debug_assert();
+    }
+}

@@ -1,0 +1,124 @@
+//! Every example runs without a key and shows what it promises.
+//! Refuses to build them: `cargo test` has done that beside this program.
+
+use std::{
+    io::{BufRead, BufReader, Read, Write},
+    net::TcpStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+};
+
+/// An example stands beside the folder of this test program.
+fn example(name: &str) -> Command {
+    let mut path: PathBuf = std::env::current_exe().unwrap();
+    path.pop();
+    path.pop();
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "examples are tested as processes"
+    )]
+    let mut command = Command::new(path.join("examples").join(name));
+    command
+        .env_clear()
+        .env("OLLAMA_HOST", "127.0.0.1:9")
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    command
+}
+
+fn output(name: &str) -> String {
+    let output = example(name).output().unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn hello_surveys_this_folder() {
+    let text = output("01_hello");
+    assert!(text.contains("offshoot"), "{text}");
+    let source = include_str!("../../examples/01_hello.rs");
+    let code = source
+        .lines()
+        .filter(|l| !l.trim().is_empty() && !l.starts_with("//"));
+    assert!(code.count() <= 15, "at most 15 lines of code");
+}
+
+#[test]
+fn typed_tools_answer_and_refuse() {
+    let text = output("02_typed_tool");
+    assert!(text.contains("weather: ok (4)"), "{text}");
+    assert!(text.contains("weather: failed"), "{text}");
+}
+
+#[test]
+fn a_structured_answer_is_counted() {
+    let text = output("04_structured");
+    assert!(text.contains(" files in "), "{text}");
+}
+
+#[test]
+fn hooks_refuse_and_rewrite() {
+    let text = output("05_hooks");
+    assert!(text.contains("ok: age = 42"), "{text}");
+    assert!(
+        text.contains("denied: Permission denied: salaries are private"),
+        "{text}"
+    );
+    assert!(text.contains("(It is Monday.)"), "{text}");
+}
+
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        self.0.kill().ok();
+        self.0.wait().ok();
+    }
+}
+
+fn get(address: &str, path: &str) -> String {
+    let mut socket = TcpStream::connect(address).unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).unwrap();
+    text
+}
+
+#[test]
+fn the_chat_app_streams_turns_to_a_page() {
+    let mut app = Killed(
+        example("03_chat_app")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut line = String::new();
+    BufReader::new(app.0.stdout.take().unwrap())
+        .read_line(&mut line)
+        .unwrap();
+    let address = line.trim().strip_prefix("http://").unwrap();
+    assert!(get(address, "/").contains("EventSource"));
+    let first = get(address, "/turn?id=a&q=how%20many%20files%20are%20there%3F");
+    assert!(first.contains("text/event-stream"), "{first}");
+    assert!(first.contains(r#""type":"run_start""#), "{first}");
+    assert!(first.contains(r#""type":"turn_end""#), "{first}");
+    let second = get(address, "/turn?id=a&q=what%20can%20you%20do%3F");
+    assert!(
+        second.contains(r#""turn":2"#),
+        "the page's session goes on: {second}"
+    );
+    let other = get(address, "/turn?id=b&q=what%20can%20you%20do%3F");
+    assert!(
+        other.contains(r#""turn":1"#),
+        "another page has its own: {other}"
+    );
+    let source = include_str!("../../examples/03_chat_app.rs");
+    assert!(
+        source.lines().count() <= 120,
+        "at most 120 lines with its page"
+    );
+}
