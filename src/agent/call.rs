@@ -5,6 +5,7 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 
 use super::{
+    context::Need,
     fold::{Fold, Reach},
     live::Live,
 };
@@ -35,6 +36,7 @@ pub(super) enum Step {
 pub(super) fn answer<'s>(
     live: &'s mut Live<'_>,
     preamble: &'s Preamble,
+    need: Need,
 ) -> impl Stream<Item = Step> + Send + 's {
     stream! {
         let agent = live.talk.agent.clone();
@@ -96,6 +98,11 @@ pub(super) fn answer<'s>(
                     let text = format!("the vendor could not read the model's own call: `{raw}`");
                     Error::new(ErrorKind::Server, text)
                 }
+                // The first time, the answer is dropped, the history made shorter, and asked again.
+                (Some((Stop::ContextFull, raw)), _) if need == Need::Usual => {
+                    let text = format!("the answer ran out of room: `{raw}`");
+                    Error::new(ErrorKind::ContextTooLong, text)
+                }
                 (Some(_), _) => {
                     yield Step::Done;
                     return;
@@ -117,6 +124,11 @@ pub(super) fn answer<'s>(
                     None
                 }
                 None => {
+                    if shown && error.is_context_too_long() {
+                        let model = provider.model().full_name();
+                        let kind = EventKind::Restarted { dropped, model, error: error.to_string() };
+                        yield Step::Event(live.origin.event(kind));
+                    }
                     yield Step::Failed(error);
                     return;
                 }

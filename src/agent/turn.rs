@@ -96,7 +96,7 @@ pub(super) fn run(
                 // 8, 9: the answer
                 let (mut failed, mut broken_off) = (None, false);
                 {
-                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
+                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble, need));
                     while let Some(step) = answer.next().await {
                         match step {
                             call::Step::Event(event) => yield event,
