@@ -29,7 +29,7 @@ features:
 
 # The benchmarks against the floor
 bench:
-    cargo bench --bench turns
+    .ci/bench
 
 # What CI runs
 ci:

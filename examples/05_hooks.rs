@@ -1,21 +1,23 @@
-//! A hook that refuses some calls and one that changes what is submitted. The model is scripted, so
-//! that the example shows the same without a key.
+//! A hook that refuses a call and changes what is submitted. Needs no key: the model is scripted.
 
 use async_trait::async_trait;
 use offshoot::{
-    Agent, Hook, HookContext, Message, Session, ToolCall, ToolOutput, Verdict,
+    Agent, Hook, HookContext, Message, Session, ToolCall, Verdict,
     testing::{Answer, Scripted},
     tool_fn,
 };
 use serde_json::{Value, json};
 
-/// Keeps calls away from what is none of the model's business.
+/// Keeps calls away from what is private, and tells the model the day.
 struct Fence;
 
 #[async_trait]
 impl Hook for Fence {
-    fn name(&self) -> &str {
-        "fence"
+    async fn on_submit(&self, _: &HookContext, message: &Message) -> Verdict<Message> {
+        Verdict::Change(Message::user(format!(
+            "{}\n\n(It is Monday.)",
+            message.text()
+        )))
     }
 
     async fn before_tool(&self, _: &HookContext, _: &ToolCall, input: &Value) -> Verdict<Value> {
@@ -23,19 +25,6 @@ impl Hook for Fence {
             Some("salary") => Verdict::Refuse("salaries are private".into()),
             _ => Verdict::Keep,
         }
-    }
-}
-
-/// Adds the date to each message.
-struct Date;
-
-#[async_trait]
-impl Hook for Date {
-    async fn on_submit(&self, _: &HookContext, message: &Message) -> Verdict<Message> {
-        Verdict::Change(Message::user(format!(
-            "{}\n\n(It is Monday.)",
-            message.text()
-        )))
     }
 }
 
@@ -47,20 +36,14 @@ struct Look {
 #[tokio::main]
 async fn main() -> offshoot::Result<()> {
     let look = tool_fn("look_up", "Looks a value up", |args: Look| async move {
-        ToolOutput::ok(format!("{} = 42", args.key))
+        format!("{} = 42", args.key)
     });
+    let both = Answer::empty().call("look_up", json!({"key": "age"}));
     let model = Scripted::new([
-        Answer::empty()
-            .call("look_up", json!({"key": "age"}))
-            .call("look_up", json!({"key": "salary"})),
+        both.call("look_up", json!({"key": "salary"})),
         Answer::text("The age is 42; the salary I may not see."),
     ]);
-    let agent = Agent::builder(model)
-        .tool(look)
-        .hook(Fence)
-        .hook(Date)
-        .build()?;
-    let mut session = Session::new(agent);
+    let mut session = Session::new(Agent::builder(model).tool(look).hook(Fence).build()?);
     println!(
         "{}",
         session

@@ -12,7 +12,11 @@ use std::{
 use async_stream::stream;
 use futures::{FutureExt, Stream, StreamExt, stream::FuturesUnordered};
 use serde_json::Value;
-use tokio::{sync::Semaphore, task::JoinHandle, time::Instant};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::JoinHandle,
+    time::Instant,
+};
 
 use crate::{
     message::{Content, Outcome, ToolCall, ToolResult},
@@ -70,8 +74,22 @@ pub(crate) struct Board {
 
 enum Slot {
     Waiting,
-    Running(ToolContext),
+    Running(ToolContext, Instant),
     Landed(ToolResult),
+}
+
+impl Slot {
+    /// What is known of a call now that nobody waits for it any more.
+    fn result(self, call: &ToolCall) -> ToolResult {
+        match self {
+            Self::Landed(result) => result,
+            Self::Waiting => never_started(call),
+            Self::Running(ctx, _) => {
+                let why = "The tool was stopped while it ran; what it did until then stands.";
+                cut_short(call, &ctx, Outcome::Interrupted, why)
+            }
+        }
+    }
 }
 
 impl Board {
@@ -95,34 +113,39 @@ impl Board {
     /// not start, because the transcript says that it never did.
     fn claim(&self, index: usize, ctx: &ToolContext) -> bool {
         match self.slots().get_mut(index) {
-            Some(slot) => {
-                *slot = Slot::Running(ctx.clone());
+            Some(slot @ Slot::Waiting) => {
+                *slot = Slot::Running(ctx.clone(), Instant::now());
                 true
             }
-            None => false,
+            _ => false,
         }
+    }
+
+    /// Lands every call that has not landed: a cancel left it waiting or cut it short.
+    fn land_rest(&self) -> Vec<Step> {
+        let mut rest = Vec::new();
+        for (index, (slot, call)) in self.slots().iter_mut().zip(&self.calls).enumerate() {
+            let millis = match slot {
+                Slot::Landed(_) => continue,
+                Slot::Waiting => 0,
+                Slot::Running(_, since) => since.elapsed().as_millis() as u64,
+            };
+            let result = std::mem::replace(slot, Slot::Waiting).result(call);
+            *slot = Slot::Landed(result.clone());
+            rest.push(Step::Landed {
+                index,
+                result,
+                millis,
+            });
+        }
+        rest
     }
 
     /// A result for every call, in call order, whatever has become of it.
     pub(crate) fn settle(&self) -> Vec<ToolResult> {
         let slots = std::mem::take(&mut *self.slots());
-        let settled = slots
-            .into_iter()
-            .zip(&self.calls)
-            .map(|(slot, call)| match slot {
-                Slot::Landed(result) => result,
-                Slot::Waiting => {
-                    let text = "The turn was stopped before this tool could start. It did not run.";
-                    ToolResult::text(call, Outcome::NeverStarted, text)
-                }
-                Slot::Running(ctx) => cut_short(
-                    call,
-                    &ctx,
-                    Outcome::Interrupted,
-                    "The tool was stopped while it ran; what it did until then stands.",
-                ),
-            });
-        settled.collect()
+        let settled = slots.into_iter().zip(&self.calls);
+        settled.map(|(slot, call)| slot.result(call)).collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
@@ -147,34 +170,62 @@ pub(crate) fn run(
                 }
             }
         }
-        while !queue.is_empty() && !terms.scope.is_cancelled() {
+        let mut grace = None;
+        'batches: while !queue.is_empty() && !terms.scope.is_cancelled() {
+            let batch = next_batch(&mut queue).into_iter();
+            let (mut now, mut waiting): (VecDeque<_>, VecDeque<_>) =
+                batch.partition(|queued| queued.1.spec().lane == Lane::Free);
             let mut running = FuturesUnordered::new();
-            for (index, tool, input) in next_batch(&mut queue) {
-                running.push(Running::start(index, tool, input, &board, &terms));
-                yield Step::Started(index);
-            }
-            let mut grace = None;
-            while !running.is_empty() {
-                // A cancelled turn gives its tools a moment to hand in what they have.
-                let next = match grace {
-                    None => tokio::select! {
-                        biased;
-                        next = running.next() => next,
-                        () = terms.scope.cancelled() => {
-                            grace = Some(Instant::now() + CANCEL_GRACE);
-                            continue;
+            let mut place = std::pin::pin!(next_permit(&terms));
+            loop {
+                while let Some(queued) = now.pop_front() {
+                    yield Step::Started(queued.0);
+                    running.push(Running::start(queued, None, &board, &terms));
+                }
+                if running.is_empty() && (waiting.is_empty() || grace.is_some()) {
+                    break;
+                }
+                let landed = tokio::select! {
+                    biased;
+                    Some(landed) = running.next() => landed,
+                    // A cancelled turn gives its tools a moment to hand in what they have.
+                    () = terms.scope.cancelled(), if grace.is_none() => {
+                        grace = Some(Instant::now() + CANCEL_GRACE);
+                        continue;
+                    }
+                    () = until(grace) => break 'batches,
+                    permit = &mut place, if !waiting.is_empty() && grace.is_none() => {
+                        place.set(next_permit(&terms));
+                        if let Some(queued) = waiting.pop_front() {
+                            yield Step::Started(queued.0);
+                            running.push(Running::start(queued, permit, &board, &terms));
                         }
-                    },
-                    Some(end) => match tokio::time::timeout_at(end, running.next()).await {
-                        Ok(next) => next,
-                        Err(_) => return,
-                    },
+                        continue;
+                    }
                 };
-                let Some((index, result, millis)) = next else { break };
+                let (index, result, millis) = landed;
                 board.land(index, result.clone());
                 yield Step::Landed { index, result, millis };
             }
         }
+        // Whatever a cancel cut short is told like any other end.
+        for step in board.land_rest() {
+            yield step;
+        }
+    }
+}
+
+/// A place in the queue for one of the tree's permits. `None` when there are no more, ever.
+async fn next_permit(terms: &Terms) -> Option<OwnedSemaphorePermit> {
+    let _waiting = terms.scope.waiting(WaitFor::Permit);
+    terms.permits.clone().acquire_owned().await.ok()
+}
+
+/// Ends then, or never.
+async fn until(end: Option<Instant>) {
+    match end {
+        Some(end) => tokio::time::sleep_until(end).await,
+        None => std::future::pending().await,
     }
 }
 
@@ -208,9 +259,8 @@ enum Ended {
 
 impl Running {
     fn start(
-        index: usize,
-        tool: Arc<dyn Tool>,
-        input: Value,
+        (index, tool, input): Queued,
+        permit: Option<OwnedSemaphorePermit>,
         board: &Arc<Board>,
         terms: &Terms,
     ) -> Self {
@@ -226,21 +276,12 @@ impl Running {
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),
         });
-        let (board, permits) = (board.clone(), terms.permits.clone());
+        let board = board.clone();
         let inside = ctx.clone();
         let name = call.name.clone();
         let task = scope.clone().spawn(async move {
-            let _permit = match tool.spec().lane {
-                Lane::Free => None,
-                Lane::Shared | Lane::Alone => {
-                    let _waiting = scope.waiting(WaitFor::Permit);
-                    match scope.race(permits.acquire_owned()).await {
-                        Some(permit) => permit.ok(),
-                        None => return Ended::NeverStarted,
-                    }
-                }
-            };
-            if !board.claim(index, &inside) {
+            let _permit = permit;
+            if scope.is_cancelled() || !board.claim(index, &inside) {
                 return Ended::NeverStarted;
             }
             let _waiting = scope.waiting(WaitFor::Tool(name));
@@ -274,10 +315,7 @@ impl Running {
                 let text = format!("The tool has a bug and panicked: {words}");
                 cut_short(call, ctx, Outcome::Failed, &text)
             }
-            Ended::NeverStarted => {
-                let text = "The turn was stopped before this tool could start. It did not run.";
-                ToolResult::text(call, Outcome::NeverStarted, text)
-            }
+            Ended::NeverStarted => never_started(call),
         }
     }
 }
@@ -341,6 +379,11 @@ fn cut_short(call: &ToolCall, ctx: &ToolContext, outcome: Outcome, why: &str) ->
     }
     text.push_str(why);
     ToolResult::text(call, outcome, text)
+}
+
+fn never_started(call: &ToolCall) -> ToolResult {
+    let text = "The turn was stopped before this tool could start. It did not run.";
+    ToolResult::text(call, Outcome::NeverStarted, text)
 }
 
 fn panic_words(panic: &(dyn Any + Send)) -> String {

@@ -148,9 +148,10 @@ pub enum EventKind {
         /// What went wrong.
         error: String,
     },
-    /// A stream broke: drop what was shown of this message, it begins again.
+    /// A stream broke, or another model takes over: drop what was shown of this message, it begins
+    /// again.
     Restarted {
-        /// The words that are dropped; the log keeps them here.
+        /// The words that are dropped, maybe none; the log keeps them here.
         dropped: String,
         /// The model that goes on, as `vendor/name`.
         model: String,

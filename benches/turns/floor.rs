@@ -63,7 +63,7 @@ async fn call(client: &reqwest::Client, url: &str, history: &[Value]) -> (Value,
 }
 
 /// One turn: calls the model until it asks for no more tools. Returns the number of deltas.
-pub async fn turn(
+pub(crate) async fn turn(
     client: &reqwest::Client,
     url: &str,
     history: &mut Vec<Value>,

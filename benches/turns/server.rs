@@ -9,7 +9,7 @@ use tokio::{
 };
 
 /// Deltas of the text turn.
-pub const DELTAS: usize = 2_000;
+pub(crate) const DELTAS: usize = 2_000;
 
 fn event(out: &mut String, name: &str, data: &str) {
     write!(out, "event: {name}\ndata: {data}\n\n").unwrap();
@@ -104,7 +104,7 @@ fn reply(sse: &str) -> Arc<[u8]> {
 }
 
 /// Serves until the process is killed; prints its address first.
-pub async fn serve() {
+pub(crate) async fn serve() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     println!("http://{}", listener.local_addr().unwrap());
     let long = reply(&text(DELTAS));

@@ -1,12 +1,13 @@
 //! One model call with its retries, restarts and fallbacks, told to watchers as it happens.
 //! Refuses to touch the transcript: a message is handed over whole or not at all.
 
-use std::time::Duration;
-
 use async_stream::stream;
 use futures::{Stream, StreamExt};
 
-use super::{fold::Fold, live::Live};
+use super::{
+    fold::{Fold, Reach},
+    live::Live,
+};
 use crate::{
     budget::Spent,
     error::{Error, ErrorKind},
@@ -24,6 +25,8 @@ pub(super) enum Step {
     Done,
     /// There is no message.
     Failed(Error),
+    /// A note broke it off.
+    BrokenOff,
     /// A try failed, and the budget does not allow another.
     Spent(Spent),
 }
@@ -37,6 +40,7 @@ pub(super) fn answer<'s>(
         let agent = live.talk.agent.clone();
         let models = &agent.recipe.models;
         let scope = live.scope.clone();
+        let mut interrupted = std::pin::pin!(live.interrupted());
         let mut attempt = 0;
         live.model = 0;
         loop {
@@ -61,6 +65,10 @@ pub(super) fn answer<'s>(
                             biased;
                             next = deltas.next() => next,
                             () = &mut cancelled => break,
+                            () = &mut interrupted => {
+                                yield Step::BrokenOff;
+                                return;
+                            }
                         };
                         match next {
                             Some(Ok(delta)) => {
@@ -98,15 +106,15 @@ pub(super) fn answer<'s>(
                     return;
                 }
             };
-            let (shown, dropped) = (fold.shown, fold.text());
+            let (shown, dropped) = (fold.reach == Reach::Shown, fold.text());
             live.book_broken(Some(&error));
             attempt += 1;
             let wait = match agent.recipe.retry.delay(attempt, &error) {
-                Some(wait) => wait,
+                Some(wait) => Some(wait),
                 None if live.model + 1 < models.len() && another_may_help(&error) => {
                     live.model += 1;
                     attempt = 0;
-                    Duration::ZERO
+                    None
                 }
                 None => {
                     yield Step::Failed(error);
@@ -118,18 +126,28 @@ pub(super) fn answer<'s>(
                 return;
             }
             let words = error.to_string();
-            if shown {
+            // Watchers hear which model goes on, also when there is nothing for them to drop.
+            if shown || wait.is_none() {
                 let model = models[live.model].model().full_name();
                 let kind = EventKind::Restarted { dropped, model, error: words.clone() };
                 yield Step::Event(live.origin.event(kind));
             }
+            let Some(wait) = wait else { continue };
             let wait_millis = wait.as_millis() as u64;
             let kind = EventKind::Retrying { attempt, wait_millis, error: words };
             yield Step::Event(live.origin.event(kind));
             let _waiting = scope.waiting(WaitFor::Retry);
-            if scope.race(tokio::time::sleep(wait)).await.is_none() {
-                yield Step::Failed(Error::new(ErrorKind::Cancelled, "cancelled"));
-                return;
+            tokio::select! {
+                biased;
+                () = scope.cancelled() => {
+                    yield Step::Failed(Error::new(ErrorKind::Cancelled, "cancelled"));
+                    return;
+                }
+                () = &mut interrupted => {
+                    yield Step::BrokenOff;
+                    return;
+                }
+                () = tokio::time::sleep(wait) => {}
             }
         }
     }

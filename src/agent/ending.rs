@@ -2,7 +2,11 @@
 //! Refuses to end a turn that still has something to read.
 
 use super::live::Live;
-use crate::{event::Event, event::EventKind, hook::Verdict, message::Note};
+use crate::{
+    event::{Event, EventKind},
+    hook::Verdict,
+    message::{Note, Urgency},
+};
 
 /// What the end of an answer leads to.
 pub(super) enum Ending {
@@ -12,9 +16,10 @@ pub(super) enum Ending {
     Over,
 }
 
-/// Puts the mail into the transcript and says so; empty when there is none.
-pub(super) fn deliver_mail(live: &mut Live<'_>) -> Vec<Event> {
-    let drained = live.talk.reach.mailbox.drain();
+/// Puts the mail that is at least so urgent into the transcript and says so; empty when there is
+/// none.
+pub(super) fn deliver_mail(live: &mut Live<'_>, least: Urgency) -> Vec<Event> {
+    let drained = live.talk.reach.mailbox.drain_until(least);
     let mut events = Vec::new();
     for note in drained.iter() {
         live.talk.transcript.push_user(note_message(note).into());
@@ -57,7 +62,7 @@ fn note_message(note: &Note) -> String {
     }
     format!(
         "<note from=\"{}\">\n{}\n</note>",
-        escape(&note.from),
+        escape(&note.from).replace(char::is_control, " "),
         escape(&note.text)
     )
 }

@@ -22,9 +22,19 @@ pub(super) struct Fold {
     pub(super) usage: Option<Usage>,
     pub(super) skipped: Vec<(String, u64)>,
     pub(super) stop: Option<(Stop, String)>,
-    /// Whether watchers were shown anything of it.
-    pub(super) shown: bool,
-    pub(super) started: bool,
+    pub(super) reach: Reach,
+}
+
+/// How far a message came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// Nothing came.
+    #[default]
+    Nothing,
+    /// The vendor has begun to answer, and to charge.
+    Started,
+    /// Watchers were shown something of it.
+    Shown,
 }
 
 #[derive(Debug)]
@@ -54,7 +64,7 @@ enum Growing {
 impl Fold {
     /// Takes one delta in; what watchers should hear of it comes out.
     pub(super) fn take(&mut self, delta: Delta) -> Option<EventKind> {
-        self.started = true;
+        self.reach = self.reach.max(Reach::Started);
         let event = match delta {
             Delta::Text { part, text } => {
                 match self.part(part, Growing::text()) {
@@ -98,7 +108,7 @@ impl Fold {
                 return None;
             }
         };
-        self.shown = true;
+        self.reach = Reach::Shown;
         Some(event)
     }
 

@@ -6,14 +6,17 @@ use std::sync::{
     atomic::{AtomicBool, Ordering::Relaxed},
 };
 
-use super::{fold::Fold, talk::Talk};
+use super::{
+    fold::{Fold, Reach},
+    talk::Talk,
+};
 use crate::{
     dispatch::Board,
     error::Error,
     event::{EventKind, StopReason},
     hook::HookContext,
     id::TurnId,
-    message::Outcome,
+    message::{Outcome, Urgency},
     provider::Model,
     scope::Scope,
     sink::Origin,
@@ -135,10 +138,38 @@ impl<'a> Live<'a> {
     /// Books a message that broke off, when the vendor may have charged for it.
     pub(super) fn book_broken(&mut self, error: Option<&Error>) {
         let Some(fold) = self.fold.take() else { return };
-        if fold.started || error.is_some_and(Error::is_possibly_billed) {
+        if fold.reach > Reach::Nothing || error.is_some_and(Error::is_possibly_billed) {
             let usage = self.usage_so_far(&fold);
             self.charge(self.model, usage);
         }
+    }
+
+    /// Ends when a note has come that breaks off what the agent is doing.
+    pub(super) fn interrupted(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mailbox = self.talk.reach.mailbox.clone();
+        async move {
+            mailbox.arrived_until(Urgency::Interrupt).await;
+            // A box that was closed rings too; that is no reason to break anything off.
+            if mailbox.most_urgent() != Some(Urgency::Interrupt) {
+                std::future::pending().await
+            }
+        }
+    }
+
+    /// Keeps the words of a message that a note broke off, and says where it ended.
+    pub(super) fn break_off(&mut self) -> Option<EventKind> {
+        let fold = self.fold.take_if(|fold| fold.reach > Reach::Nothing)?;
+        let usage = self.usage_so_far(&fold);
+        let cost = self.charge(self.model, usage);
+        if let Some(message) = fold.words_only() {
+            self.talk.transcript.push_assistant(message, None);
+        }
+        Some(EventKind::MessageEnd {
+            model: self.model(self.model).name.to_string(),
+            stop: "interrupted".into(),
+            usage,
+            cost,
+        })
     }
 
     /// Puts everything in order after a cancel: words are kept, calls are answered.

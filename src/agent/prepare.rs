@@ -57,7 +57,7 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
             Ok(checked) => (tool, input) = checked,
             Err(text) => {
                 let text = format!("a hook changed the arguments, and now {text}");
-                return Checked::Plan(Plan::Answered(answered(Outcome::Denied, text)));
+                return Checked::Plan(Plan::Answered(answered(Outcome::Failed, text)));
             }
         },
     }
@@ -109,11 +109,20 @@ pub(super) async fn ask(
     let either = async {
         tokio::select! {
             biased;
-            answer = pending.answer() => answer,
-            answer = asked => answer,
+            answer = pending.answer() => Some(answer),
+            answer = asked => Some(answer),
+            () = live.interrupted() => None,
         }
     };
-    let plan = match live.scope.race(either).await? {
+    let Some(answer) = live.scope.race(either).await? else {
+        let text = "A more urgent message came before anybody had answered. It did not run.";
+        return Some(Plan::Answered(ToolResult::text(
+            call,
+            Outcome::NeverStarted,
+            text,
+        )));
+    };
+    let plan = match answer {
         Answer::Allow => Plan::Run {
             tool: asking.tool,
             input: asking.question.input,
@@ -129,13 +138,16 @@ pub(super) async fn ask(
 /// Arguments that a person changed are checked again, against the schema and the deny rules.
 fn answered_with(live: &Live<'_>, call: &ToolCall, input: Value) -> Plan {
     let recipe = live.talk.recipe();
-    let refused = |text: String| Plan::Answered(ToolResult::text(call, Outcome::Denied, text));
+    let answered = |outcome, text| Plan::Answered(ToolResult::text(call, outcome, text));
     match recipe.tools.check_value(&call.name, input) {
-        Err(text) => refused(format!("the arguments were changed, and now {text}")),
+        Err(text) => {
+            let text = format!("the arguments were changed, and now {text}");
+            answered(Outcome::Failed, text)
+        }
         Ok((tool, input)) => {
             let above = live.talk.grant.permissions.rule(tool.spec(), &input);
             match above.and(recipe.permissions.rule(tool.spec(), &input)) {
-                Ruling::Deny(reason) => refused(denied(&reason)),
+                Ruling::Deny(reason) => answered(Outcome::Denied, denied(&reason)),
                 Ruling::Allow | Ruling::Ask(_) => Plan::Run { tool, input },
             }
         }

@@ -13,6 +13,7 @@ use crate::{
     event::{EventKind, StopReason},
     hook::{Preamble, Verdict},
     message::{Outcome, ToolResult},
+    scope::Scope,
     sink::Sink,
 };
 
@@ -111,10 +112,10 @@ pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
     plans.iter().map(input).collect()
 }
 
-pub(super) fn terms(live: &Live<'_>, sink: Sink) -> Terms {
+pub(super) fn terms(live: &Live<'_>, scope: &Scope, sink: Sink) -> Terms {
     let recipe = live.talk.recipe();
     Terms {
-        scope: live.scope.clone(),
+        scope: scope.clone(),
         permits: live.talk.grant.permits.clone(),
         sink,
         origin: live.origin.clone(),

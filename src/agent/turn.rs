@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind},
     event::{Event, EventKind, StopReason},
     hook::Verdict,
-    message::Outcome,
+    message::{Outcome, Urgency},
     provider::Stop,
     scope::Scope,
     sink::Sink,
@@ -47,6 +47,7 @@ pub(super) fn run(
         let mut cut_calls = 0;
         let mut steps = 0;
         let mut need = Need::Usual;
+        let mut heard = Urgency::NextStep;
         let stop = 'turn: {
             // 2: the message, past the hooks, into the transcript
             let at = live.at();
@@ -59,9 +60,10 @@ pub(super) fn run(
             }
             loop {
                 // 3: mail
-                for event in ending::deliver_mail(&mut live) {
+                for event in ending::deliver_mail(&mut live, heard) {
                     yield event;
                 }
+                heard = Urgency::NextStep;
                 if live.scope.is_cancelled() {
                     break 'turn live.cancelled();
                 }
@@ -92,7 +94,7 @@ pub(super) fn run(
                     yield origin.event(kind);
                 }
                 // 8, 9: the answer
-                let mut failed = None;
+                let (mut failed, mut broken_off) = (None, false);
                 {
                     let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
                     while let Some(step) = answer.next().await {
@@ -103,12 +105,22 @@ pub(super) fn run(
                                 failed = Some(error);
                                 break;
                             }
+                            call::Step::BrokenOff => {
+                                broken_off = true;
+                                break;
+                            }
                             call::Step::Spent(spent) => break 'turn steps::budget_spent(&spent),
                         }
                     }
                 }
                 if live.scope.is_cancelled() {
                     break 'turn live.cancelled();
+                }
+                if broken_off {
+                    if let Some(kind) = live.break_off() {
+                        yield origin.event(kind);
+                    }
+                    continue;
                 }
                 if let Some(error) = failed {
                     if error.is_context_too_long() && need == Need::Usual {
@@ -167,7 +179,10 @@ pub(super) fn run(
                     // 16, 17: may it end?
                     let ending = ending::decide(&mut live, &mut pushes).await;
                     match ending {
-                        Ending::GoOn => continue,
+                        Ending::GoOn => {
+                            heard = Urgency::WhenIdle;
+                            continue;
+                        }
                         Ending::Over if live.scope.is_cancelled() => break 'turn live.cancelled(),
                         Ending::Over => break 'turn StopReason::Finished,
                     }
@@ -209,8 +224,10 @@ pub(super) fn run(
                 // 13, 14: they run
                 let (sink, mut below) = Sink::new();
                 let inputs = steps::inputs(&plans);
-                let mut landing =
-                    std::pin::pin!(dispatch::run(board.clone(), plans, steps::terms(&live, sink)));
+                let part = live.scope.part();
+                let terms = steps::terms(&live, &part, sink);
+                let mut interrupted = std::pin::pin!(live.interrupted());
+                let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));
                 loop {
                     // The sink first: what a tool said precedes its end.
                     let step = tokio::select! {
@@ -220,6 +237,11 @@ pub(super) fn run(
                             continue;
                         }
                         step = landing.next() => step,
+                        // A note broke it off: the tools stop, the turn goes on.
+                        () = &mut interrupted, if !part.is_cancelled() => {
+                            part.cancel();
+                            continue;
+                        }
                     };
                     match step {
                         None => break,

@@ -81,12 +81,13 @@ fn permissions(matches: &ArgMatches) -> Result<Permissions> {
     let mode = matches
         .get_one::<String>("permission-mode")
         .map_or("ask", String::as_str);
-    let mut permissions = Permissions::default();
-    permissions.mode = mode.parse()?;
-    permissions.allow = rules("allow")?;
-    permissions.deny = rules("deny")?;
-    permissions.unasked = Unasked::Deny;
-    Ok(permissions)
+    Ok(Permissions {
+        mode: mode.parse()?,
+        allow: rules("allow")?,
+        deny: rules("deny")?,
+        unasked: Unasked::Deny,
+        ..Permissions::default()
+    })
 }
 
 fn budget(matches: &ArgMatches) -> Budget {

@@ -20,13 +20,38 @@ pub(super) enum Reader {
     Gone,
 }
 
+/// Where a stream goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Target {
+    Terminal,
+    Pipe,
+}
+
+impl Target {
+    fn of(stream: Stream) -> Self {
+        if stream.is_terminal() {
+            Self::Terminal
+        } else {
+            Self::Pipe
+        }
+    }
+}
+
+/// Where the terminal's cursor stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    LineStart,
+    /// Behind words that ended no line.
+    AfterWords,
+    /// Behind the live line, which is wiped before anything else is shown.
+    AfterLive,
+}
+
 /// Shows one turn after another.
 pub(super) struct Renderer {
-    out_is_terminal: bool,
-    err_is_terminal: bool,
-    /// Whether the last thing on standard output ended a line.
-    line_open: bool,
-    live_line: bool,
+    out: Target,
+    err: Target,
+    cursor: Cursor,
     doing: String,
     started: Instant,
     steps: u64,
@@ -37,10 +62,9 @@ pub(super) struct Renderer {
 impl Renderer {
     pub(super) fn new() -> Self {
         Self {
-            out_is_terminal: Stream::Out.is_terminal(),
-            err_is_terminal: Stream::Err.is_terminal(),
-            line_open: false,
-            live_line: false,
+            out: Target::of(Stream::Out),
+            err: Target::of(Stream::Err),
+            cursor: Cursor::LineStart,
             doing: "thinking".into(),
             started: Instant::now(),
             steps: 0,
@@ -109,18 +133,22 @@ impl Renderer {
 
     /// Words stream to a terminal; a pipe gets the final answer, which no restart can take back.
     fn words(&mut self, text: &str) -> Reader {
-        if !self.out_is_terminal || text.is_empty() {
+        if self.out == Target::Pipe || text.is_empty() {
             return Reader::Listens;
         }
         self.clear_live();
-        self.line_open = !text.ends_with('\n');
+        self.cursor = if text.ends_with('\n') {
+            Cursor::LineStart
+        } else {
+            Cursor::AfterWords
+        };
         write_out(&harmless(text))
     }
 
     fn end(&mut self, stop: &StopReason, text: &str) -> Reader {
         self.clear_live();
         let mut reader = Reader::Listens;
-        if self.out_is_terminal {
+        if self.out == Target::Terminal {
             self.close_line();
         } else if !text.is_empty() {
             reader = write_out(&format!("{}\n", text.trim_end_matches('\n')));
@@ -159,7 +187,7 @@ impl Renderer {
 
     /// A line beside the words, on a terminal only.
     fn aside(&mut self, code: &str, mark: &str, text: &str) {
-        if self.err_is_terminal {
+        if self.err == Target::Terminal {
             self.clear_live();
             self.close_line();
             say(&painted(
@@ -171,7 +199,7 @@ impl Renderer {
     }
 
     fn live(&mut self) {
-        if !self.err_is_terminal || self.line_open {
+        if self.err == Target::Pipe || self.cursor == Cursor::AfterWords {
             return;
         }
         let line = format!(
@@ -188,18 +216,20 @@ impl Renderer {
         )
         .ok();
         io::stderr().flush().ok();
-        self.live_line = true;
+        self.cursor = Cursor::AfterLive;
     }
 
     fn clear_live(&mut self) {
-        if std::mem::take(&mut self.live_line) {
+        if self.cursor == Cursor::AfterLive {
+            self.cursor = Cursor::LineStart;
             write!(io::stderr(), "\r\x1b[2K").ok();
             io::stderr().flush().ok();
         }
     }
 
     fn close_line(&mut self) {
-        if std::mem::take(&mut self.line_open) {
+        if self.cursor == Cursor::AfterWords {
+            self.cursor = Cursor::LineStart;
             let _ = write_out("\n");
         }
     }

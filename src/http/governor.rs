@@ -1,5 +1,5 @@
-//! One pace for all agents of a process: behind a refusal they queue at a gate, a probe goes first,
-//! and the rest follow at a growing pace. Refuses to retry, and to hold a map guard across a wait.
+//! One pace for all agents of a process: behind a refusal they queue, one probes, the rest follow.
+//! Refuses to retry, and to hold a map guard across a wait.
 
 use std::{
     sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},

@@ -25,9 +25,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+pub(crate) use self::{client::Client, probe::probe, status::kind_of_status};
+
 #[cfg(test)]
 pub(crate) use self::replay::replay;
-pub(crate) use self::{client::Client, probe::probe, status::classify_status};
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
 use crate::error::Error;
 

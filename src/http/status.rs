@@ -26,33 +26,20 @@ const ERROR_WAIT: Duration = Duration::from_secs(5);
 const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-goog-request-id"];
 
 /// What a status means where the vendor's own words say nothing.
-pub(crate) fn classify_status(reply: &Reply<'_>) -> Error {
-    use ErrorKind as K;
-    let (kind, what) = match reply.status {
-        401 => (K::Auth, "the key is not accepted"),
-        402 => (K::QuotaExhausted, "the account has nothing left"),
-        403 => (K::Forbidden, "this is not allowed with this key"),
-        404 | 405 => (K::NotFound, "there is no such model or address"),
-        413 => (K::ContextTooLong, "the request is too large"),
-        429 => (K::RateLimited, "too many requests with this key"),
-        503 | 529 => (K::Overloaded, "the vendor is overloaded"),
-        // 408 and 409 say that the vendor did not manage, not that the request is wrong.
-        408 | 409 | 500.. => (K::Server, "the vendor failed"),
-        200..300 => (K::Server, "the vendor sent an error instead of an answer"),
-        _ => (K::BadRequest, "the request was refused"),
-    };
-    let status = reply.status;
-    let words = excerpt(reply.body);
-    let text = if words.is_empty() {
-        format!("{what}: `status {status}`")
-    } else {
-        format!("{what}: `status {status}: {words}`")
-    };
-    let error = Error::new(kind, text).with_status(status);
-    match kind {
-        K::Auth => error.with_hint("check the API key"),
-        K::NotFound => error.with_hint("check the model's name and the base URL"),
-        _ => error,
+pub(crate) fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Auth,
+        402 => ErrorKind::QuotaExhausted,
+        403 => ErrorKind::Forbidden,
+        404 | 405 => ErrorKind::NotFound,
+        408 | 504 => ErrorKind::Timeout,
+        413 => ErrorKind::ContextTooLong,
+        429 => ErrorKind::RateLimited,
+        503 | 529 => ErrorKind::Overloaded,
+        // 409 and 499 say that the vendor did not manage, not that the request is wrong.
+        409 | 499 => ErrorKind::Server,
+        400..=498 => ErrorKind::BadRequest,
+        _ => ErrorKind::Server,
     }
 }
 

@@ -9,6 +9,10 @@ pub(crate) struct Previews {
 }
 
 /// What was shown of one part.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "two facts of one part, each read by its name"
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Preview {
     len: usize,

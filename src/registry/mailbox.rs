@@ -95,7 +95,18 @@ impl Mailbox {
     /// Takes out all notes, in the order they arrived. They count as in the box until they are
     /// acknowledged, and lie in it again when the guard is dropped before that.
     pub fn drain(&self) -> Drained {
-        let (numbers, notes) = self.state().notes.drain(..).unzip();
+        self.drain_until(Urgency::WhenIdle)
+    }
+
+    /// As [`drain`](Self::drain), of the notes that are at least so urgent; the others stay.
+    pub fn drain_until(&self, least: Urgency) -> Drained {
+        let mut state = self.state();
+        let all = std::mem::take(&mut state.notes).into_iter();
+        let (taken, left): (VecDeque<_>, VecDeque<_>) =
+            all.partition(|(_, note)| note.urgency <= least);
+        state.notes = left;
+        drop(state);
+        let (numbers, notes) = taken.into_iter().unzip();
         Drained {
             mailbox: self.clone(),
             numbers,
@@ -107,6 +118,13 @@ impl Mailbox {
     ///
     /// Cancel safety: safe, it takes nothing out; no note can arrive unseen between two calls.
     pub fn arrived(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.arrived_until(Urgency::WhenIdle)
+    }
+
+    /// As [`arrived`](Self::arrived), for mail that is at least so urgent.
+    ///
+    /// Cancel safety: safe, as [`arrived`](Self::arrived).
+    pub fn arrived_until(&self, least: Urgency) -> impl Future<Output = ()> + Send + use<> {
         let mailbox = self.clone();
         async move {
             loop {
@@ -115,7 +133,8 @@ impl Mailbox {
                 ring.as_mut().enable();
                 {
                     let state = mailbox.state();
-                    if !state.notes.is_empty() || state.closed {
+                    let mut notes = state.notes.iter();
+                    if notes.any(|(_, note)| note.urgency <= least) || state.closed {
                         return;
                     }
                 }

@@ -87,12 +87,19 @@ fn first_error(check: &jsonschema::Validator, value: &Value) -> Option<String> {
     Some(format!("at `{}`: {error}", error.instance_path()))
 }
 
-/// The JSON in a text: some models put it into a code fence.
+/// The JSON in a text: some models put it into a code fence, and words around that.
 fn json_in(text: &str) -> &str {
     let text = text.trim();
-    let Some(inside) = text.strip_prefix("```") else {
+    // A fence inside a string of the answer is no fence around it.
+    if text.starts_with(['{', '[', '"']) {
+        return text;
+    }
+    let Some((_, inside)) = text.split_once("```") else {
         return text;
     };
     let inside = inside.strip_prefix("json").unwrap_or(inside);
-    inside.strip_suffix("```").unwrap_or(inside).trim()
+    inside
+        .rsplit_once("```")
+        .map_or(inside, |(inside, _)| inside)
+        .trim()
 }

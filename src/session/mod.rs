@@ -47,7 +47,7 @@ use crate::{
 ///         print!("{text}");
 ///     }
 /// }
-/// # offshoot::Result::Ok(()) }).unwrap();
+/// # Ok::<(), offshoot::Error>(()) }).unwrap();
 /// ```
 ///
 /// Dropping a session cancels everything in it; [`close`](Session::close) waits for that as well.

@@ -14,10 +14,7 @@ mod trim;
 
 use std::collections::{HashMap, HashSet, hash_map::Entry};
 
-pub(crate) use self::{
-    breaker::Breaker,
-    summary::{Summary, summarise, summarise_charged},
-};
+pub(crate) use self::{breaker::Breaker, summary::summarise_charged};
 pub use self::{
     count::Counter,
     limits::{CompactionSettings, Fill, Summarising, Thresholds, Trimming},

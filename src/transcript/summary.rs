@@ -25,30 +25,6 @@ const MAX_SHORTER: usize = 3;
 /// An answer larger than this is no summary.
 const MAX_ANSWER_BYTES: usize = 4 * 1024 * 1024;
 
-/// What the model made of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Summary {
-    /// The summary.
-    pub(crate) text: String,
-    /// What making it used, all tries together.
-    pub(crate) usage: Usage,
-}
-
-/// Asks for a summary of the conversation: see [`summarise_charged`], which also tells what a
-/// failure has used.
-///
-/// Cancel safety: safe, the conversation is not touched; what was used is lost.
-pub(crate) async fn summarise(
-    provider: &dyn Provider,
-    transcript: &Transcript,
-    instructions: Option<&str>,
-    scope: &Scope,
-) -> Result<Summary> {
-    let mut usage = Usage::default();
-    let text = summarise_charged(provider, transcript, instructions, scope, &mut usage).await?;
-    Ok(Summary { text, usage })
-}
-
 /// Asks for a summary in a call of its own, and adds what that uses to `usage` as it happens.
 ///
 /// When the conversation does not fit, its older half is left out, never one half of a pair and

@@ -3,10 +3,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use offshoot::{Event, Lane, Tool, ToolContext, ToolOutput, ToolSpec, TypedTool, tool_fn, typed};
+use offshoot::{
+    Event, EventKind, Lane, Message, Outcome, RetryPolicy, StopReason, Tool, ToolContext,
+    ToolOutput, ToolSpec, TypedTool, provider::Anthropic, testing::ModelServer, tool_fn, typed,
+};
+use serde_json::{Value, json};
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
-pub struct Nothing {}
+pub(crate) struct Nothing {}
 
 #[derive(serde::Deserialize, schemars::JsonSchema)]
 struct Echo {
@@ -14,7 +18,7 @@ struct Echo {
 }
 
 /// Says it again.
-pub fn echo() -> Arc<dyn Tool> {
+pub(crate) fn echo() -> Arc<dyn Tool> {
     tool_fn(
         "echo",
         "Says it again",
@@ -24,7 +28,7 @@ pub fn echo() -> Arc<dyn Tool> {
 
 /// Sleeps, then says a word.
 #[derive(serde::Deserialize, schemars::JsonSchema)]
-pub struct Sleep {
+pub(crate) struct Sleep {
     millis: u64,
     text: String,
 }
@@ -47,15 +51,151 @@ impl TypedTool for Sleeper {
 }
 
 /// A shared tool that sleeps, then says a word.
-pub fn sleeper() -> Arc<dyn Tool> {
+pub(crate) fn sleeper() -> Arc<dyn Tool> {
     typed(Sleeper)
 }
 
 /// The published names of events.
-pub fn names(events: &[Event]) -> Vec<String> {
+pub(crate) fn names(events: &[Event]) -> Vec<String> {
     let name = |event: &Event| {
         let value = serde_json::to_value(event).unwrap();
         value["type"].as_str().unwrap().to_owned()
     };
     events.iter().map(name).collect()
+}
+
+/// A tool from what it says of itself and a closure that gets the context too.
+pub struct Work<F> {
+    spec: ToolSpec,
+    run: F,
+}
+
+#[async_trait::async_trait]
+impl<F, R> Tool for Work<F>
+where
+    F: Fn(ToolContext, Value) -> R + Send + Sync + 'static,
+    R: Future<Output = ToolOutput> + Send + 'static,
+{
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    async fn call(&self, ctx: ToolContext, input: Value) -> ToolOutput {
+        (self.run)(ctx, input).await
+    }
+}
+
+/// See [`Work`].
+pub fn work<F, R>(spec: ToolSpec, run: F) -> Arc<dyn Tool>
+where
+    F: Fn(ToolContext, Value) -> R + Send + Sync + 'static,
+    R: Future<Output = ToolOutput> + Send + 'static,
+{
+    Arc::new(Work { spec, run })
+}
+
+/// A tool that takes any object, in the careful lane.
+pub fn spec(name: &'static str) -> ToolSpec {
+    ToolSpec::new(name, "For a test", json!({"type": "object"}))
+}
+
+/// As [`spec`], beside others.
+pub fn shared(name: &'static str) -> ToolSpec {
+    spec(name).lane(Lane::Shared)
+}
+
+/// A shared tool that never ends, after writing a few words and telling watchers so.
+pub fn hang() -> Arc<dyn Tool> {
+    work(shared("hang"), |ctx, _| async move {
+        ctx.output().write("half a word");
+        ctx.update("hanging");
+        std::future::pending().await
+    })
+}
+
+/// An Anthropic client of this server.
+pub fn claude(server: &ModelServer) -> Anthropic {
+    Anthropic::builder("claude-test")
+        .base_url(server.url())
+        .build()
+        .unwrap()
+}
+
+/// Quick retries, for tests on a real clock.
+pub fn quick() -> RetryPolicy {
+    RetryPolicy {
+        base: Duration::from_millis(1),
+        cap: Duration::from_millis(5),
+        ..RetryPolicy::default()
+    }
+}
+
+/// The smaller size of a proof, or the whole of it under `OFFSHOOT_PROOF=full`.
+pub fn size<T>(ci: T, full: T) -> T {
+    if std::env::var("OFFSHOOT_PROOF").is_ok_and(|size| size == "full") {
+        full
+    } else {
+        ci
+    }
+}
+
+/// All results of a conversation, in order: call id, outcome, text.
+pub fn results(history: &[Message]) -> Vec<(String, Outcome, String)> {
+    let row = |r: &offshoot::ToolResult| (r.call.to_string(), r.outcome, r.joined_text());
+    let of = |m: &Message| m.tool_results().map(row).collect::<Vec<_>>();
+    history.iter().flat_map(of).collect()
+}
+
+/// The outcomes of all results.
+pub fn outcomes(history: &[Message]) -> Vec<Outcome> {
+    results(history).into_iter().map(|row| row.1).collect()
+}
+
+/// Why the only turn of these events ended.
+pub fn stop_of(events: &[Event]) -> &StopReason {
+    match events.last().map(|event| &event.kind) {
+        Some(EventKind::TurnEnd { stop, .. }) => stop,
+        other => panic!("the last event is no end: {other:?}"),
+    }
+}
+
+/// Numbers that look random and are the same in every run: xorshift.
+pub struct Dice(pub u64);
+
+impl Dice {
+    pub fn roll(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    pub fn below(&mut self, limit: u64) -> u64 {
+        self.roll() % limit
+    }
+}
+
+/// Runs one test of this program in a process of its own, where nothing else uses memory, files or
+/// time. The test calls this first and goes on when it says that it is alone.
+#[expect(clippy::disallowed_methods, reason = "a test program starts itself")]
+pub fn alone(test: &str) -> bool {
+    const ALONE: &str = "OFFSHOOT_TEST_ALONE";
+    if std::env::var_os(ALONE).is_some() {
+        return true;
+    }
+    let program = std::env::current_exe().unwrap();
+    // A shell, because only a process can raise its own limit on open files.
+    let script = "ulimit -n 8192 2>/dev/null; exec \"$0\" --exact \"$1\" --nocapture";
+    let output = std::process::Command::new("sh")
+        .args(["-c", script])
+        .arg(program)
+        .arg(test)
+        .env(ALONE, "1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    let complained = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{test}: {said}\n{complained}");
+    assert!(said.contains("1 passed"), "{test} was not found: {said}");
+    false
 }

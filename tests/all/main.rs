@@ -1,13 +1,23 @@
 //! Every test that enters by the front door, in one program: one file for each behaviour.
 //! Refuses the private parts of the crate; those are tested beside the code.
 
+mod ask;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
+mod compaction;
+mod dispatch;
+mod events;
 #[cfg(feature = "testing")]
 mod examples;
+mod hooks;
+mod invariants;
 mod kit;
 #[cfg(feature = "local")]
 mod offline;
+mod permission;
+mod retry;
+mod sessions;
+mod steer;
 #[cfg(feature = "testing")]
 mod streams;
 #[cfg(feature = "testing")]

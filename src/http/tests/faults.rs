@@ -64,7 +64,7 @@ async fn p5_refusals_are_told_once_with_status_and_request_id() {
         (403, K::Forbidden),
         (404, K::NotFound),
         (405, K::NotFound),
-        (408, K::Server),
+        (408, K::Timeout),
         (409, K::Server),
         (413, K::ContextTooLong),
         (418, K::BadRequest),
@@ -73,7 +73,7 @@ async fn p5_refusals_are_told_once_with_status_and_request_id() {
         (500, K::Server),
         (502, K::Server),
         (503, K::Overloaded),
-        (504, K::Server),
+        (504, K::Timeout),
         (529, K::Overloaded),
     ] {
         let server = Server::start(move |mut peer: Peer| async move {

@@ -29,7 +29,7 @@ use tokio::{
 
 use super::{
     Call, Client, Frame, Framing, Reply, client::Settings, gate::Pace, governor::Governor,
-    status::classify_status,
+    secrets::excerpt, status::kind_of_status,
 };
 use crate::error::{Error, Result};
 
@@ -146,7 +146,8 @@ fn call_to(address: SocketAddr, framing: Framing) -> Call {
 }
 
 fn by_status(reply: &Reply<'_>) -> Error {
-    classify_status(reply)
+    let text = format!("status {}: {}", reply.status, excerpt(reply.body));
+    Error::new(kind_of_status(reply.status), text).with_status(reply.status)
 }
 
 async fn read_request(socket: &mut TcpStream) -> Option<String> {

@@ -4,7 +4,7 @@
 use super::wire::{Failure, FailureDetails};
 use crate::{
     error::{Error, ErrorKind},
-    http::Reply,
+    http::{Reply, kind_of_status},
 };
 
 /// The vendor's own words, up to so many characters; they may quote what was sent.
@@ -91,18 +91,6 @@ fn kind(word: &str, code: &str, text: &str, status: Option<u16>) -> ErrorKind {
         "timeout_error" => ErrorKind::Timeout,
         "overloaded_error" => ErrorKind::Overloaded,
         "api_error" => ErrorKind::Server,
-        _ => match status {
-            Some(401) => ErrorKind::Auth,
-            Some(402) => ErrorKind::QuotaExhausted,
-            Some(403) => ErrorKind::Forbidden,
-            Some(404) => ErrorKind::NotFound,
-            Some(408 | 504) => ErrorKind::Timeout,
-            Some(413) => ErrorKind::ContextTooLong,
-            Some(429) => ErrorKind::RateLimited,
-            Some(503 | 529) => ErrorKind::Overloaded,
-            Some(409) | None => ErrorKind::Server,
-            Some(400..=499) => ErrorKind::BadRequest,
-            Some(_) => ErrorKind::Server,
-        },
+        _ => status.map_or(ErrorKind::Server, kind_of_status),
     }
 }

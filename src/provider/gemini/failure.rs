@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::wire::{Detail, Failure, FailureWords};
 use crate::{
     error::{Error, ErrorKind},
-    http::Reply,
+    http::{Reply, kind_of_status},
 };
 
 /// The vendor's own words, up to so many characters; they may quote what was sent.
@@ -141,16 +141,5 @@ fn wait(detail: &Detail) -> Option<Duration> {
 }
 
 fn by_status(status: Option<u16>) -> ErrorKind {
-    match status {
-        Some(401) => ErrorKind::Auth,
-        Some(403) => ErrorKind::Forbidden,
-        Some(404) => ErrorKind::NotFound,
-        Some(408 | 504) => ErrorKind::Timeout,
-        Some(413) => ErrorKind::ContextTooLong,
-        Some(429) => ErrorKind::RateLimited,
-        Some(503) => ErrorKind::Overloaded,
-        Some(409 | 499) | None => ErrorKind::Server,
-        Some(400..=498) => ErrorKind::BadRequest,
-        Some(_) => ErrorKind::Server,
-    }
+    status.map_or(ErrorKind::Server, kind_of_status)
 }

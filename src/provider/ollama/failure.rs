@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::{
     error::{Error, ErrorKind},
-    http::Reply,
+    http::{Reply, kind_of_status},
     provider::lenient::Text,
 };
 
@@ -62,15 +62,7 @@ fn kind(words: &str, status: Option<u16>) -> ErrorKind {
         return ErrorKind::ContextTooLong;
     }
     match status {
-        Some(401) => ErrorKind::Auth,
-        Some(402) => ErrorKind::QuotaExhausted,
-        Some(403) => ErrorKind::Forbidden,
-        Some(404) => ErrorKind::NotFound,
-        Some(408 | 504) => ErrorKind::Timeout,
-        Some(429) => ErrorKind::RateLimited,
-        Some(503) => ErrorKind::Overloaded,
-        Some(400..=499) => ErrorKind::BadRequest,
-        Some(_) => ErrorKind::Server,
+        Some(status) => kind_of_status(status),
         None if says(&["not found, try pulling", "model not found"]) => ErrorKind::NotFound,
         None if says(&["does not support", "invalid "]) => ErrorKind::BadRequest,
         None if says(&["server busy", "pending requests exceeded"]) => ErrorKind::Overloaded,

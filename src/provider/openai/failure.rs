@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::{
     error::{Error, ErrorKind},
-    http::Reply,
+    http::{Reply, kind_of_status},
     provider::lenient::Text,
 };
 
@@ -181,25 +181,9 @@ fn kind(failure: &Failure<'_>, status: Option<u16>, inner: Option<u16>) -> Error
     // The code is more exact than the type: `invalid_request_error` is the type of nearly all.
     by_word(&failure.code)
         .or_else(|| by_word(&failure.kind).filter(|kind| *kind != ErrorKind::BadRequest))
-        .or_else(|| status.or(inner).map(by_status))
+        .or_else(|| status.or(inner).map(kind_of_status))
         .or_else(|| by_word(&failure.kind))
         .unwrap_or(ErrorKind::Server)
-}
-
-fn by_status(status: u16) -> ErrorKind {
-    match status {
-        401 => ErrorKind::Auth,
-        402 => ErrorKind::QuotaExhausted,
-        403 => ErrorKind::Forbidden,
-        404 => ErrorKind::NotFound,
-        408 | 504 => ErrorKind::Timeout,
-        413 => ErrorKind::ContextTooLong,
-        429 => ErrorKind::RateLimited,
-        503 | 529 => ErrorKind::Overloaded,
-        409 => ErrorKind::Server,
-        400..=499 => ErrorKind::BadRequest,
-        _ => ErrorKind::Server,
-    }
 }
 
 /// How servers say that a prompt does not fit, where they have no code for it.
@@ -233,10 +217,14 @@ fn wait(message: &str) -> Option<Duration> {
 }
 
 fn shorten(text: &str) -> String {
-    let words = text.split_whitespace().map(|word| match word.len() {
-        0..=MAX_WORD => word,
-        _ => "…",
-    });
+    // What may be a key is long, or has digits among its letters.
+    let may_be_key = |word: &str| {
+        word.len() > MAX_WORD
+            || word.len() > MAX_WORD / 2 && word.bytes().any(|b| b.is_ascii_digit())
+    };
+    let words = text
+        .split_whitespace()
+        .map(|word| if may_be_key(word) { "…" } else { word });
     let joined = words.collect::<Vec<_>>().join(" ");
     joined.chars().take(MAX_WORDS).collect()
 }

@@ -111,6 +111,24 @@ fn too_long() -> Script {
     ))]
 }
 
+/// A summary and what making it used.
+#[derive(Debug)]
+struct Summary {
+    text: String,
+    usage: Usage,
+}
+
+async fn summarise(
+    provider: &Listed,
+    transcript: &Transcript,
+    instructions: Option<&str>,
+    scope: &Scope,
+) -> crate::Result<Summary> {
+    let mut usage = Usage::default();
+    let text = summarise_charged(provider, transcript, instructions, scope, &mut usage).await?;
+    Ok(Summary { text, usage })
+}
+
 fn run(provider: &Listed, transcript: &Transcript) -> crate::Result<Summary> {
     run_with(provider, transcript, None, &Scope::root())
 }

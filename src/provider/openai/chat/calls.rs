@@ -136,20 +136,15 @@ impl Open {
     }
 
     fn arguments(&mut self, piece: &str, out: &mut VecDeque<Delta>) {
-        let end = self.shape.take(piece);
-        let (json, rest) = piece.split_at(end);
-        if !rest.is_empty() {
-            let what = "text after a call's arguments".to_owned();
-            out.push_back(Delta::Skipped { what });
-        }
-        if json.is_empty() {
+        if piece.is_empty() {
             return;
         }
+        self.shape.take(piece);
         if self.name.is_empty() {
-            self.held.push_str(json);
+            self.held.push_str(piece);
             return;
         }
-        let (part, json) = (self.part, json.to_owned());
+        let (part, json) = (self.part, piece.to_owned());
         out.push_back(Delta::Arguments { part, json });
     }
 }

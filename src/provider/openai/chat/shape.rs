@@ -1,5 +1,5 @@
-//! Where the JSON object of a call's arguments begins and ends, while it still comes in pieces.
-//! Refuses to validate: whether it is good JSON is seen once, when the call is whole.
+//! Whether the JSON object of a call's arguments is closed, while it still comes in pieces.
+//! Refuses to validate or to cut: whether it is good JSON is seen once, when the call is whole.
 
 /// Follows one object through its pieces.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -11,7 +11,7 @@ pub(super) enum Shape {
     Open(Depth),
     /// The object is closed.
     Closed,
-    /// What came is no object; it is passed on as it is.
+    /// What came is no object, or more than one.
     Foreign,
 }
 
@@ -31,34 +31,26 @@ enum Text {
 }
 
 impl Shape {
-    /// Takes a piece and says how many of its bytes belong to the arguments.
-    pub(super) fn take(&mut self, piece: &str) -> usize {
-        for (at, byte) in piece.bytes().enumerate() {
+    /// Takes the next piece in.
+    pub(super) fn take(&mut self, piece: &str) {
+        for byte in piece.bytes() {
             match self {
-                Self::Empty if byte.is_ascii_whitespace() => {}
+                Self::Empty | Self::Closed if byte.is_ascii_whitespace() => {}
                 Self::Empty if byte == b'{' => {
                     *self = Self::Open(Depth {
                         brackets: 1,
                         text: Text::Outside,
                     });
                 }
-                Self::Empty => *self = Self::Foreign,
                 Self::Open(depth) => {
                     if depth.step(byte) == 0 {
                         *self = Self::Closed;
                     }
                 }
-                // A second object is no rest to be dropped: which of the two is meant?
-                Self::Closed if byte == b'{' => {
-                    *self = Self::Foreign;
-                    return piece.len();
-                }
-                Self::Closed if byte.is_ascii_whitespace() => {}
-                Self::Closed => return at,
-                Self::Foreign => return piece.len(),
+                Self::Empty | Self::Closed => *self = Self::Foreign,
+                Self::Foreign => return,
             }
         }
-        piece.len()
     }
 }
 
@@ -87,14 +79,12 @@ impl Depth {
 mod tests {
     use super::*;
 
-    fn taken(pieces: &[&str]) -> (String, Shape) {
+    fn shape(pieces: &[&str]) -> Shape {
         let mut shape = Shape::default();
-        let mut all = String::new();
         for piece in pieces {
-            let end = shape.take(piece);
-            all.push_str(&piece[..end]);
+            shape.take(piece);
         }
-        (all, shape)
+        shape
     }
 
     #[test]
@@ -102,30 +92,19 @@ mod tests {
         let whole = r#" {"a":"}\"{\\","b":[{"c":1}]}"#;
         for cut in 0..=whole.len() {
             let (first, second) = whole.split_at(cut);
-            assert_eq!(taken(&[first, second]), (whole.to_owned(), Shape::Closed));
-            let rest = format!("{second}</tool_call>");
-            assert_eq!(taken(&[first, &rest]), (whole.to_owned(), Shape::Closed));
-            assert_eq!(
-                taken(&[first, second, "}"]),
-                (whole.to_owned(), Shape::Closed)
-            );
+            assert_eq!(shape(&[first, second]), Shape::Closed);
+            assert_eq!(shape(&[first, second, " \n"]), Shape::Closed);
+            assert_eq!(shape(&[first, second, " x"]), Shape::Foreign);
+            let is_open = matches!(shape(&[first]), Shape::Open(_));
+            assert_eq!(is_open, cut > 1 && cut < whole.len(), "{cut}");
         }
     }
 
     #[test]
-    fn a_second_object_and_other_things_are_passed_on() {
-        assert_eq!(
-            taken(&["{}", r#"{"a":1}"#]),
-            (r#"{}{"a":1}"#.into(), Shape::Foreign)
-        );
-        assert_eq!(taken(&["[1] x"]), ("[1] x".into(), Shape::Foreign));
-        assert_eq!(
-            taken(&["{\"a\""]).1,
-            Shape::Open(Depth {
-                brackets: 1,
-                text: Text::Outside
-            })
-        );
-        assert_eq!(taken(&[" ", ""]), (" ".into(), Shape::Empty));
+    fn everything_else_is_foreign() {
+        for pieces in [&["{}", "{}"][..], &["[1] x"], &["x"], &["{}", "}"]] {
+            assert_eq!(shape(pieces), Shape::Foreign, "{pieces:?}");
+        }
+        assert_eq!(shape(&[" ", ""]), Shape::Empty);
     }
 }

@@ -4,11 +4,11 @@
 use std::{borrow::Cow, collections::VecDeque};
 
 use super::{
-    VENDOR,
+    VENDOR, ending,
     wire::{Done, Item, ItemEvent, ItemPart, Kind, Piece, Response, ResponseEvent},
 };
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     id::CallId,
     message::{RawJson, Seal},
     provider::{
@@ -18,7 +18,6 @@ use crate::{
         openai::failure,
         previews::Previews,
     },
-    usage::Usage,
 };
 
 /// Part numbers that one output item has for its own: more contents than any message has.
@@ -400,53 +399,20 @@ impl Decoder {
 
     /// The response has ended, one way or another.
     fn finish(&mut self, response: Response<'_>, status: &str, out: &mut Out) -> Result<()> {
-        if let Some(error) = response.error.filter(|raw| raw.get() != "null") {
-            let failure = failure::of_value(error.get());
-            if !failure::is_refusal(&failure) {
-                return Err(failure::in_stream(&failure));
-            }
-            usage(&response, out);
-            let reason = match failure.message.is_empty() {
-                true => failure.code.to_string(),
-                false => failure.message.to_string(),
-            };
-            let stop = Stop::Refused { reason };
-            let raw = failure.code.to_string();
-            out.push_back(Delta::Stop { stop, raw });
-            return Ok(());
-        }
+        let ending = ending::of(&response, status)?;
         // Items whose own end got lost are whole in here.
         for (output, item) in (0..).zip(response.output.iter().flatten()) {
             self.item(output, item.get(), out);
         }
-        let reason = response.incomplete_details.as_ref().map(|d| &*d.reason);
-        let status = match response.status.is_empty() {
-            true => status,
-            false => &*response.status,
-        };
-        let (stop, raw) = match (status, reason) {
-            ("failed" | "cancelled", _) => {
-                let message = format!("the server gave the answer up: `{status}`");
-                return Err(Error::new(ErrorKind::Server, message).possibly_billed());
-            }
-            ("incomplete", Some("content_filter")) => {
-                let reason = "content_filter".to_owned();
-                (Stop::Refused { reason }, "content_filter")
-            }
-            // Whatever cut it off, its last part may be half.
-            ("incomplete", reason) => (Stop::Length, reason.unwrap_or("incomplete")),
-            ("" | "queued" | "in_progress", _) => {
-                let message = format!("this is not a finished answer: its status is `{status}`");
-                return Err(Error::new(ErrorKind::Decode, message));
-            }
-            (status, _) => match self.refusal.take() {
-                Some(reason) => (Stop::Refused { reason }, "refusal"),
-                None if status == "completed" => (Stop::Done, status),
-                None => (Stop::Unknown, status),
-            },
-        };
-        usage(&response, out);
-        let raw = raw.to_owned();
+        if let Some(counts) = &response.usage {
+            out.push_back(Delta::Usage(ending::usage(counts)));
+        }
+        let (mut stop, raw) = ending;
+        if stop == Stop::Done
+            && let Some(reason) = self.refusal.take()
+        {
+            stop = Stop::Refused { reason };
+        }
         out.push_back(Delta::Stop { stop, raw });
         Ok(())
     }
@@ -508,24 +474,4 @@ fn joined<'a>(parts: impl Iterator<Item = &'a ItemPart<'a>>) -> Cow<'a, str> {
         }
     }
     all
-}
-
-/// OpenAI counts cached tokens into the input, and reasoning into the output.
-fn usage(response: &Response<'_>, out: &mut Out) {
-    let Some(counts) = &response.usage else {
-        return;
-    };
-    let input = counts.input_tokens_details.as_ref();
-    let cache_read = input.map_or(0, |d| d.cached_tokens.or_zero());
-    let cache_write = input.map_or(0, |d| d.cache_write_tokens.or_zero());
-    let whole = counts.input_tokens.or_zero();
-    let reasoning = counts.output_tokens_details.as_ref();
-    out.push_back(Delta::Usage(Usage {
-        input: whole.saturating_sub(cache_read.saturating_add(cache_write)),
-        output: counts.output_tokens.or_zero(),
-        cache_read,
-        cache_write,
-        reasoning: reasoning.map_or(0, |d| d.reasoning_tokens.or_zero()),
-        ..Usage::default()
-    }));
 }

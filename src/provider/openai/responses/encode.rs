@@ -212,7 +212,7 @@ fn result(result: &ToolResult) -> Known<'_> {
         };
         Output::Text(text)
     } else {
-        let said = said.map(|said| words(said));
+        let said = said.map(words);
         let content = result.content.iter().map(|content| match content {
             message::Content::Text(text) => words(text.as_str()),
             message::Content::Media(media) => file(media),

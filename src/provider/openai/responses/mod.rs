@@ -3,6 +3,7 @@
 
 mod decode;
 mod encode;
+mod ending;
 mod wire;
 
 #[cfg(test)]

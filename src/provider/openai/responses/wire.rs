@@ -15,6 +15,7 @@ use crate::{
 
 /// Everything of a request that is not tools or input. The encoder cuts off the last brace and goes
 /// on with kept bytes.
+#[expect(clippy::struct_excessive_bools, reason = "the fields are the vendor's")]
 #[derive(Serialize)]
 pub(super) struct Head<'a> {
     pub(super) model: &'a str,
