@@ -52,7 +52,9 @@ async fn turns(vendor: Vendor) {
         let events: Vec<Event> = session.submit_message("go").collect().await;
         player.assert_played();
 
-        let is_first = |kind: &&EventKind| !matches!(kind, EventKind::MessageEnd { .. });
+        let is_first = |kind: &&EventKind| {
+            !matches!(kind, EventKind::MessageEnd { .. } | EventKind::Restarted { .. })
+        };
         let kinds = events.iter().map(|event| &event.kind);
         let first: Vec<_> = kinds.clone().take_while(is_first).collect();
         let shown: Vec<_> = first.iter().filter(|kind| kind.is_delta()).collect();
