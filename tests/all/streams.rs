@@ -4,6 +4,7 @@
 mod chunks;
 mod cuts;
 mod differences;
+mod mangled;
 mod reading;
 mod sessions;
 mod vectors;
