@@ -5,7 +5,6 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 
 use super::{
-    context::Need,
     fold::{Fold, Reach},
     live::Live,
 };
@@ -36,7 +35,6 @@ pub(super) enum Step {
 pub(super) fn answer<'s>(
     live: &'s mut Live<'_>,
     preamble: &'s Preamble,
-    need: Need,
 ) -> impl Stream<Item = Step> + Send + 's {
     stream! {
         let agent = live.talk.agent.clone();
@@ -97,11 +95,6 @@ pub(super) fn answer<'s>(
                 (Some((Stop::BadCall, raw)), _) => {
                     let text = format!("the vendor could not read the model's own call: `{raw}`");
                     Error::new(ErrorKind::Server, text)
-                }
-                // The first time, the answer is dropped, the history made shorter, and asked again.
-                (Some((Stop::ContextFull, raw)), _) if need == Need::Usual => {
-                    let text = format!("the answer ran out of room: `{raw}`");
-                    Error::new(ErrorKind::ContextTooLong, text)
                 }
                 (Some(_), _) => {
                     yield Step::Done;

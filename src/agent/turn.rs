@@ -96,7 +96,7 @@ pub(super) fn run(
                 // 8, 9: the answer
                 let (mut failed, mut broken_off) = (None, false);
                 {
-                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble, need));
+                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
                     while let Some(step) = answer.next().await {
                         match step {
                             call::Step::Event(event) => yield event,
@@ -131,6 +131,20 @@ pub(super) fn run(
                         true => StopReason::ContextFull,
                         false => StopReason::failed(error),
                     };
+                }
+                if need == Need::Usual && live.is_out_of_room() {
+                    // The answer is dropped only when there will be more room for another.
+                    if let Ok(told) = context::make_room(&mut live, Need::MustShrink).await {
+                        for kind in told {
+                            yield origin.event(kind);
+                        }
+                        yield origin.event(live.start_over("the answer ran out of room"));
+                        need = Need::Shrunk;
+                        continue;
+                    }
+                    if live.scope.is_cancelled() {
+                        break 'turn live.cancelled();
+                    }
                 }
                 need = Need::Usual;
                 // 10: charged, then kept, then told

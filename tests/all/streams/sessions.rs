@@ -43,7 +43,8 @@ async fn turns(vendor: Vendor) {
         let (deltas, error) = ask(&*provider).await;
 
         player.next(vendor.reply(vector.body.clone()));
-        if error.as_ref().is_some_and(Error::is_context_too_long) {
+        let full = matches!(stop(&deltas), Some((Stop::ContextFull, _)));
+        if full || error.as_ref().is_some_and(Error::is_context_too_long) {
             // Row P21: it shortens what it can and asks once more.
             player.next(vendor.reply(vector.body.clone()));
         }
