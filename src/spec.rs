@@ -84,6 +84,12 @@ impl ToolSpec {
         self
     }
 
+    /// What permission rules look at in these arguments, when the tool does not say it better.
+    pub fn subjects(&self, input: &Value) -> Vec<String> {
+        let named = self.subject.as_deref().and_then(|name| input.get(name)?.as_str());
+        named.map(str::to_owned).into_iter().collect()
+    }
+
     /// The argument that permission rules look at.
     #[must_use]
     pub fn subject(mut self, argument: impl Into<Cow<'static, str>>) -> Self {

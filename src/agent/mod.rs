@@ -43,7 +43,7 @@ use crate::{
 /// The recipe of a native agent. Immutable and cheap to clone; opens any number of conversations.
 ///
 /// ```
-/// use offshoot::{Agent, provider::Xffline};
+/// use offshoot::{Agent, provider::Offline};
 ///
 /// # fn main() -> offshoot::Result<()> {
 /// let agent = Agent::builder(Offline::new()).system("Be brief.").build()?;

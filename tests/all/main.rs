@@ -12,6 +12,8 @@ mod offline;
 mod testing;
 #[cfg(feature = "local")]
 mod tools;
+#[cfg(feature = "testing")]
+mod review;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;
