@@ -91,16 +91,26 @@ impl Board {
         }
     }
 
-    /// Takes a call from waiting to running. `false` once the board is settled: the call then must
-    /// not start, because the transcript says that it never did.
+    /// Takes a call from waiting to running. `false` once it has a result: the call then must not
+    /// start, because the transcript says that it never did.
     fn claim(&self, index: usize, ctx: &ToolContext) -> bool {
         match self.slots().get_mut(index) {
-            Some(slot) => {
+            Some(slot @ Slot::Waiting) => {
                 *slot = Slot::Running(ctx.clone());
                 true
             }
-            None => false,
+            _ => false,
         }
+    }
+
+    /// A result for a call that is given up, whatever has become of it.
+    fn give_up(&self, index: usize) -> Option<ToolResult> {
+        let call = self.calls.get(index)?;
+        let mut slots = self.slots();
+        let slot = slots.get_mut(index)?;
+        let result = std::mem::replace(slot, Slot::Waiting).into_result(call);
+        *slot = Slot::Landed(result.clone());
+        Some(result)
     }
 
     /// A result for every call, in call order, whatever has become of it.
@@ -109,24 +119,30 @@ impl Board {
         let settled = slots
             .into_iter()
             .zip(&self.calls)
-            .map(|(slot, call)| match slot {
-                Slot::Landed(result) => result,
-                Slot::Waiting => {
-                    let text = "The turn was stopped before this tool could start. It did not run.";
-                    ToolResult::text(call, Outcome::NeverStarted, text)
-                }
-                Slot::Running(ctx) => cut_short(
-                    call,
-                    &ctx,
-                    Outcome::Interrupted,
-                    "The tool was stopped while it ran; what it did until then stands.",
-                ),
-            });
+            .map(|(slot, call)| slot.into_result(call));
         settled.collect()
     }
 
     fn slots(&self) -> MutexGuard<'_, Vec<Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Slot {
+    fn into_result(self, call: &ToolCall) -> ToolResult {
+        match self {
+            Self::Landed(result) => result,
+            Self::Waiting => {
+                let text = "The turn was stopped before this tool could start. It did not run.";
+                ToolResult::text(call, Outcome::NeverStarted, text)
+            }
+            Self::Running(ctx) => cut_short(
+                call,
+                &ctx,
+                Outcome::Interrupted,
+                "The tool was stopped while it ran; what it did until then stands.",
+            ),
+        }
     }
 }
 
@@ -167,7 +183,16 @@ pub(crate) fn run(
                     },
                     Some(end) => match tokio::time::timeout_at(end, running.next()).await {
                         Ok(next) => next,
-                        Err(_) => return,
+                        Err(_) => {
+                            // They were started, so they also end, for watchers and for hooks.
+                            for late in std::mem::take(&mut running) {
+                                let (index, millis) = (late.index, late.millis());
+                                drop(late);
+                                let Some(result) = board.give_up(index) else { continue };
+                                yield Step::Landed { index, result, millis };
+                            }
+                            return;
+                        }
                     },
                 };
                 let Some((index, result, millis)) = next else { break };
@@ -260,6 +285,10 @@ impl Running {
         }
     }
 
+    fn millis(&self) -> u64 {
+        self.since.elapsed().as_millis() as u64
+    }
+
     fn result(&self, ended: Ended) -> ToolResult {
         let (call, ctx) = (&self.call, &self.ctx);
         match ended {
@@ -294,8 +323,7 @@ impl Future for Running {
                 Ok(panic) => Ended::Panicked(panic_words(&*panic)),
                 Err(_) => Ended::NeverStarted,
             });
-            let millis = self.since.elapsed().as_millis() as u64;
-            (self.index, self.result(ended), millis)
+            (self.index, self.result(ended), self.millis())
         })
     }
 }

@@ -86,7 +86,10 @@ impl ToolSpec {
 
     /// What permission rules look at in these arguments, when the tool does not say it better.
     pub fn subjects(&self, input: &Value) -> Vec<String> {
-        let named = self.subject.as_deref().and_then(|name| input.get(name)?.as_str());
+        let named = self
+            .subject
+            .as_deref()
+            .and_then(|name| input.get(name)?.as_str());
         named.map(str::to_owned).into_iter().collect()
     }
 

@@ -95,8 +95,10 @@ pub(super) fn answer<'s>(
                     yield Step::Done;
                     return;
                 }
-                (None, Some(error)) => error,
-                (None, None) => {
+                (None, Some(error)) if !scope.is_cancelled() => error,
+                // The half message stays where it is: whoever ends the turn books it and keeps its
+                // words, also when the provider heard of the cancel before we did.
+                (None, _) => {
                     yield Step::Failed(Error::new(ErrorKind::Cancelled, "cancelled"));
                     return;
                 }

@@ -12,6 +12,9 @@ use crate::{
 /// Different unknown words of one message that are counted; a vendor may invent any number.
 const MAX_SKIPPED_WORDS: usize = 32;
 
+/// Characters of a tool's name that every vendor takes.
+const MAX_NAME: usize = 64;
+
 /// A message that grows.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
@@ -217,7 +220,11 @@ impl Fold {
                 arguments,
                 seal,
             } => {
-                let mut call = ToolCall::new(id.unwrap_or_else(CallId::random), name, arguments);
+                let mut call = ToolCall::new(
+                    id.unwrap_or_else(CallId::random),
+                    speakable(name),
+                    arguments,
+                );
                 call.seal = seal;
                 Part::Call(call)
             }
@@ -234,6 +241,20 @@ impl Fold {
         let text = self.text();
         (!text.trim().is_empty()).then(|| Message::assistant(text))
     }
+}
+
+/// A name that vendors take back: models make names up, and a history that holds one with other
+/// characters is refused for ever. A name that fits stays as it is.
+fn speakable(name: String) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() {
+        return "unknown".to_owned();
+    }
+    if name.len() <= MAX_NAME && name.chars().all(fits) {
+        return name;
+    }
+    let chars = name.chars().take(MAX_NAME);
+    chars.map(|c| if fits(c) { c } else { '_' }).collect()
 }
 
 impl Growing {

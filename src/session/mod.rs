@@ -62,6 +62,7 @@ pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) scope: Scope,
     pub(crate) tracers: Tracers,
+    pub(crate) meter: Meter,
     pub(crate) seq: Arc<AtomicU64>,
 }
 
@@ -246,12 +247,14 @@ impl SessionBuilder {
         grant.hooks = Hooks::new(self.hooks);
         let tracers = Tracers::new(self.tracers);
         let scope = grant.scope.clone();
+        let meter = grant.meter.clone();
         (
             grant,
             Shared {
                 id,
                 scope,
                 tracers,
+                meter,
                 seq: Arc::default(),
             },
         )

@@ -9,11 +9,11 @@ mod kit;
 #[cfg(feature = "local")]
 mod offline;
 #[cfg(feature = "testing")]
+mod review;
+#[cfg(feature = "testing")]
 mod testing;
 #[cfg(feature = "local")]
 mod tools;
-#[cfg(feature = "testing")]
-mod review;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;

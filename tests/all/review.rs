@@ -42,7 +42,9 @@ async fn an_empty_answer_does_not_repeat_the_words_of_an_earlier_turn() {
 #[tokio::test]
 async fn a_cancel_keeps_the_words_whoever_hears_of_it_first() {
     let model = Scripted::new([
-        Answer::empty().text_deltas(["half ", "said"]).stall_after(3),
+        Answer::empty()
+            .text_deltas(["half ", "said"])
+            .stall_after(3),
         Answer::text("fine"),
     ]);
     let mut session = Session::new(Agent::builder(model).build().unwrap());
@@ -65,7 +67,13 @@ async fn a_cancel_keeps_the_words_whoever_hears_of_it_first() {
     }
     drop(turn);
     assert!(
-        matches!(&last, Some(EventKind::TurnEnd { stop: StopReason::Cancelled, .. })),
+        matches!(
+            &last,
+            Some(EventKind::TurnEnd {
+                stop: StopReason::Cancelled,
+                ..
+            })
+        ),
         "{last:?}"
     );
     assert_eq!(
@@ -202,7 +210,11 @@ async fn a_cancel_does_not_carry_results_past_the_hook_that_redacts() {
         }
     }
     drop(turn);
-    let said = session.history()[2].tool_results().next().unwrap().joined_text();
+    let said = session.history()[2]
+        .tool_results()
+        .next()
+        .unwrap()
+        .joined_text();
     assert!(said.contains("***") && !said.contains("sesame"), "{said}");
 }
 
@@ -236,10 +248,17 @@ impl Hook for PushOnWithNothing {
 async fn a_hook_that_pushes_on_with_nothing_ends_the_turn() {
     let model = Scripted::forever(Answer::text("hello"));
     let seen = model.clone();
-    let agent = Agent::builder(model).hook(PushOnWithNothing).build().unwrap();
+    let agent = Agent::builder(model)
+        .hook(PushOnWithNothing)
+        .build()
+        .unwrap();
     let mut session = Session::new(agent);
     session.submit_message("hi").text().await.unwrap();
-    assert_eq!(seen.count(), 1, "a request whose last word is the model's own");
+    assert_eq!(
+        seen.count(),
+        1,
+        "a request whose last word is the model's own"
+    );
 }
 
 #[tokio::test]
@@ -251,7 +270,9 @@ async fn the_end_of_a_dropped_turn_says_all_that_was_charged() {
         ..Usage::default()
     };
     let model = Scripted::new([
-        Answer::text("one").call("echo", json!({"text": "x"})).usage(usage(100)),
+        Answer::text("one")
+            .call("echo", json!({"text": "x"}))
+            .usage(usage(100)),
         Answer::text("two").usage(usage(1000)).stall_after(2),
     ]);
     let recorder = Recorder::new();
@@ -274,13 +295,18 @@ async fn the_end_of_a_dropped_turn_says_all_that_was_charged() {
     let Some(EventKind::TurnEnd { usage, .. }) = events.last().map(|e| &e.kind) else {
         panic!("{events:?}");
     };
-    assert_eq!(usage.requests, 2, "the message that was cut off was charged: {usage:?}");
+    assert_eq!(
+        usage.requests, 2,
+        "the message that was cut off was charged: {usage:?}"
+    );
     assert_eq!(usage.estimated, 1);
 }
 
 #[tokio::test]
 async fn a_time_limit_beyond_the_clock_is_no_limit() {
-    let agent = Agent::builder(Scripted::new([Answer::text("ok")])).build().unwrap();
+    let agent = Agent::builder(Scripted::new([Answer::text("ok")]))
+        .build()
+        .unwrap();
     let budget = Budget::unlimited().time(Duration::MAX);
     let mut session = Session::builder(agent).budget(budget).open().await.unwrap();
     assert_eq!(session.submit_message("go").text().await.unwrap(), "ok");
@@ -309,10 +335,16 @@ async fn mail_that_comes_while_the_stop_hook_thinks_is_read() {
             self.0.on_stop(at, text).await
         }
     }
-    let agent = Agent::builder(model).hook(Shared(hook.clone())).build().unwrap();
+    let agent = Agent::builder(model)
+        .hook(Shared(hook.clone()))
+        .build()
+        .unwrap();
     let mut session = Session::new(agent);
     hook.0.set(session.handle()).unwrap();
-    assert_eq!(session.submit_message("go").text().await.unwrap(), "that too");
+    assert_eq!(
+        session.submit_message("go").text().await.unwrap(),
+        "that too"
+    );
 }
 
 struct Fence;
@@ -342,7 +374,11 @@ async fn arguments_that_a_person_changes_pass_the_hooks_too() {
         Answer::empty().call("echo", json!({"text": "open"})),
         Answer::text("ok"),
     ]);
-    let agent = Agent::builder(model).tool(echo()).hook(Fence).build().unwrap();
+    let agent = Agent::builder(model)
+        .tool(echo())
+        .hook(Fence)
+        .build()
+        .unwrap();
     let mut session = Session::builder(agent).asker(Changes).open().await.unwrap();
     session.submit_message("go").text().await.unwrap();
     let result = session.history()[2].tool_results().next().unwrap().clone();
@@ -352,7 +388,9 @@ async fn arguments_that_a_person_changes_pass_the_hooks_too() {
 #[tokio::test]
 async fn a_tool_name_that_no_vendor_takes_back_does_not_stay_in_the_history() {
     let model = Scripted::new([
-        Answer::empty().call("functions.echo<|x|>", json!({})).call("", json!({})),
+        Answer::empty()
+            .call("functions.echo<|x|>", json!({}))
+            .call("", json!({})),
         Answer::text("ok"),
     ]);
     let mut session = Session::new(Agent::builder(model).tool(echo()).build().unwrap());
@@ -360,7 +398,10 @@ async fn a_tool_name_that_no_vendor_takes_back_does_not_stay_in_the_history() {
     let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
     for call in session.history().iter().flat_map(Message::calls) {
         let name = &call.name;
-        assert!(!name.is_empty() && name.len() <= 64 && name.chars().all(fits), "{name:?}");
+        assert!(
+            !name.is_empty() && name.len() <= 64 && name.chars().all(fits),
+            "{name:?}"
+        );
     }
     check_history(&session.history()).unwrap();
 }
@@ -456,7 +497,12 @@ async fn an_allow_rule_does_not_reach_outside_by_a_spelling() {
     std::os::unix::fs::symlink("../src", dir.path().join("src/link")).unwrap();
     std::fs::create_dir(dir.path().join("other")).unwrap();
     std::os::unix::fs::symlink("../other", dir.path().join("src/away")).unwrap();
-    let paths = [("src/a", true), ("src/../b", false), ("src/away/c", false), ("src/link/d", true)];
+    let paths = [
+        ("src/a", true),
+        ("src/../b", false),
+        ("src/away/c", false),
+        ("src/link/d", true),
+    ];
     let mut answer = Answer::empty();
     for (path, _) in paths {
         answer = answer.call("Edit", json!({"file_path": path}));
@@ -475,7 +521,12 @@ async fn an_allow_rule_does_not_reach_outside_by_a_spelling() {
     session.submit_message("go").text().await.unwrap();
     let history = session.history();
     for ((path, runs), result) in paths.iter().zip(history[2].tool_results()) {
-        assert_eq!(result.outcome == Outcome::Ok, *runs, "{path}: {}", result.joined_text());
+        assert_eq!(
+            result.outcome == Outcome::Ok,
+            *runs,
+            "{path}: {}",
+            result.joined_text()
+        );
     }
 }
 
@@ -487,7 +538,10 @@ async fn a_paused_answer_leaves_a_history_that_vendors_take() {
         Answer::text("again"),
     ]);
     let mut session = Session::new(Agent::builder(model).build().unwrap());
-    assert_eq!(session.submit_message("go").text().await.unwrap(), "found");
+    assert_eq!(
+        session.submit_message("go").text().await.unwrap(),
+        "searchingfound"
+    );
     check_history(&session.history()).unwrap();
     session.submit_message("more").text().await.unwrap();
     check_history(&session.history()).unwrap();
