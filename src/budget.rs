@@ -105,6 +105,7 @@ impl Limit {
 
 /// The refusal of a [`Meter`]: which limit, and how much it allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spent {
     /// Which limit.
     pub limit: Limit,

@@ -14,6 +14,7 @@ use crate::{
 
 /// How much an agent may do unasked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// Ask before a tool edits or acts.
     #[default]
@@ -60,6 +61,7 @@ impl FromStr for Mode {
 
 /// What happens to a call that somebody should be asked about, when no [`Asker`] is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Unasked {
     /// It runs: the program that built the agent also chose its tools.
     #[default]
@@ -199,6 +201,7 @@ pub struct Permissions {
 
 /// What the rules say of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ruling {
     /// It runs.
     Allow,
@@ -272,6 +275,7 @@ impl Permissions {
 
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Question {
     /// Answer with this.
     pub id: String,

@@ -89,6 +89,7 @@ impl fmt::Display for WaitFor {
 
 /// What a cancel stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Receipt {
     /// Each wait that was cut short, and where.
     pub stopped: Vec<(AgentPath, WaitFor)>,

@@ -103,6 +103,7 @@ impl ToolSpec {
 
 /// What may run beside a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Lane {
     /// Other shared and free calls may run at the same time. Takes one of the tree's permits.
     Shared,
@@ -114,6 +115,7 @@ pub enum Lane {
 
 /// What a repetition of a call would do; decides what happens after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Effect {
     /// It changes nothing.
     Pure,
@@ -127,6 +129,7 @@ pub enum Effect {
 
 /// What a tool touches, for permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Access {
     /// It only looks. Never asks.
     Reads,

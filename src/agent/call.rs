@@ -7,7 +7,7 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 
 use super::{
-    fold::{Fold, Reach},
+    fold::{Fold, MAX_MESSAGE_BYTES, MAX_PARTS, Reach},
     live::Live,
 };
 use crate::{
@@ -74,6 +74,10 @@ pub(super) fn answer<'s>(
                                 }
                                 if stop || scope.is_cancelled() {
                                     break;
+                                }
+                                if live.fold.as_ref().is_some_and(Fold::is_too_large) {
+                                    let text = format!("the answer is larger than the limit: `{MAX_MESSAGE_BYTES}` bytes in `{MAX_PARTS}` parts");
+                                    error = Some(Error::new(ErrorKind::Limit, text).possibly_billed());
                                 }
                             }
                             Some(Err(broken)) => error = Some(broken),

@@ -15,6 +15,12 @@ const MAX_SKIPPED_WORDS: usize = 32;
 /// Characters of a tool's name that every vendor takes.
 const MAX_NAME: usize = 64;
 
+/// Bytes of one message: a vendor that never ends must not fill the memory.
+pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Parts of one message.
+pub(super) const MAX_PARTS: usize = 10_000;
+
 /// A message that grows.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
@@ -24,6 +30,8 @@ pub(super) struct Fold {
     pub(super) model: String,
     pub(super) usage: Option<Usage>,
     pub(super) skipped: Vec<(String, u64)>,
+    /// Bytes that came.
+    bytes: usize,
     pub(super) stop: Option<(Stop, String)>,
     pub(super) reach: Reach,
 }
@@ -68,6 +76,7 @@ impl Fold {
     /// Takes one delta in; what watchers should hear of it comes out.
     pub(super) fn take(&mut self, delta: Delta) -> Option<EventKind> {
         self.reach = self.reach.max(Reach::Started);
+        self.bytes = self.bytes.saturating_add(weight(&delta));
         let event = match delta {
             Delta::Text { part, text } => {
                 match self.part(part, Growing::text()) {
@@ -113,6 +122,11 @@ impl Fold {
         };
         self.reach = Reach::Shown;
         Some(event)
+    }
+
+    /// Whether the message is larger than any answer; it then grows no more.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.bytes > MAX_MESSAGE_BYTES || self.parts.len() > MAX_PARTS
     }
 
     fn take_quietly(&mut self, delta: Delta) {
@@ -240,6 +254,19 @@ impl Fold {
     pub(super) fn words_only(&self) -> Option<Message> {
         let text = self.text();
         (!text.trim().is_empty()).then(|| Message::assistant(text))
+    }
+}
+
+/// About how many bytes a delta adds.
+fn weight(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text { text, .. } | Delta::Thinking { text, .. } | Delta::TextDone { text, .. } => {
+            text.len()
+        }
+        Delta::Arguments { json, .. } | Delta::ArgumentsDone { json, .. } => json.len(),
+        Delta::Call { name, .. } => name.len(),
+        Delta::Opaque { json, .. } => json.as_str().len(),
+        _ => 0,
     }
 }
 

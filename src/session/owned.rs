@@ -34,6 +34,7 @@ impl OwnedTurn {
     pub(super) fn new(session: Session, task: Task) -> Self {
         let handle = session.handle();
         let scope = session.shared.scope.part();
+        session.shared.submitted.set(&scope);
         let turn_scope = scope.clone();
         let mut session = Box::new(session);
         let inner = stream! {

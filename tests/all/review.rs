@@ -564,3 +564,38 @@ async fn a_note_of_another_agent_cannot_forge_its_frame() {
     assert_eq!(text.matches("<note ").count(), 1, "{text}");
     assert_eq!(text.matches("</note>").count(), 1, "{text}");
 }
+
+#[tokio::test]
+async fn an_answer_without_end_is_an_error_and_not_all_memory() {
+    let piece = "x".repeat(1 << 20);
+    let model = Scripted::new([Answer::empty().text_deltas(vec![piece; 80])]);
+    let mut session = Session::new(Agent::builder(model).build().unwrap());
+    let error = session.submit_message("go").text().await.unwrap_err();
+    assert_eq!(error.kind(), offshoot::ErrorKind::Limit, "{error}");
+    check_history(&session.history()).unwrap();
+}
+
+#[tokio::test]
+async fn a_cancel_through_a_handle_from_before_reaches_an_owned_turn() {
+    let model = Scripted::new([Answer::text("never"), Answer::text("next")]);
+    let session = Session::new(Agent::builder(model).build().unwrap());
+    let handle = session.handle();
+    let turn = session.into_turn("go");
+    handle.cancel();
+    let mut session = turn.stop().await;
+    handle.cancel();
+    assert_eq!(session.submit_message("on").text().await.unwrap(), "never");
+}
+
+#[tokio::test]
+async fn a_deep_tree_spawns_and_ends_without_a_deep_stack() {
+    let root = offshoot::Scope::root();
+    let mut leaf = root.clone();
+    for _ in 0..20_000 {
+        leaf = leaf.part();
+    }
+    let inside = leaf.clone();
+    leaf.spawn(async move { inside.cancelled().await });
+    drop(leaf);
+    root.close().await;
+}
