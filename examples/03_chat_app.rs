@@ -17,7 +17,7 @@ use axum::{
     routing::get,
 };
 use futures::{Stream, StreamExt};
-use offshoot::{Agent, Session, provider, tools};
+use offshoot::{Agent, Scope, Session, provider, tools};
 
 const PAGE: &str = r#"<!doctype html><meta charset="utf-8"><title>offshoot</title>
 <style>body{font:16px system-ui;max-width:46rem;margin:2rem auto}#log{white-space:pre-wrap}b{color:#05a}</style>
@@ -29,6 +29,7 @@ document.forms[0].onsubmit = e => {
   e.preventDefault();
   const q = e.target.q.value; e.target.q.value = ""; add("b", "\n" + q + "\n");
   const source = new EventSource(`/turn?id=${id}&q=${encodeURIComponent(q)}`);
+  source.onerror = () => source.close(); // or the browser would send the message again
   source.onmessage = m => {
     const event = JSON.parse(m.data);
     if (event.type == "text_delta") add("span", event.text);
@@ -47,7 +48,8 @@ struct App {
     idle: Idle,
 }
 
-/// Gives the session back when the turn is over, also when the page went away in the middle.
+/// Gives the session back when the turn is over; when the page went away in the middle, the turn is
+/// stopped first.
 struct Return {
     turn: Option<offshoot::OwnedTurn>,
     id: String,
@@ -56,8 +58,14 @@ struct Return {
 
 impl Drop for Return {
     fn drop(&mut self) {
-        if let Some(Ok(session)) = self.turn.take().map(offshoot::OwnedTurn::into_session) {
-            self.idle.lock().unwrap().insert(self.id.clone(), session);
+        let (id, idle) = (self.id.clone(), self.idle.clone());
+        match self.turn.take().map(offshoot::OwnedTurn::into_session) {
+            Some(Ok(session)) => drop(idle.lock().unwrap().insert(id, session)),
+            Some(Err(turn)) => drop(Scope::root().spawn(async move {
+                let session = turn.stop().await;
+                idle.lock().unwrap().entry(id).or_insert(session);
+            })),
+            None => {}
         }
     }
 }

@@ -106,6 +106,7 @@ pub struct Capabilities {
 
 /// Who runs a backend's tools.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ToolCustody {
     /// This crate: hooks, deny rules and budgets hold for each call.
     Ours,
@@ -115,6 +116,7 @@ pub enum ToolCustody {
 
 /// When notes reach a backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Steering {
     /// Also while a turn runs.
     AnyTime,

@@ -4,7 +4,7 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -105,6 +105,7 @@ impl Limit {
 
 /// The refusal of a [`Meter`]: which limit, and how much it allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Spent {
     /// Which limit.
     pub limit: Limit,
@@ -139,6 +140,8 @@ struct Node {
     turns: AtomicU64,
     tokens: AtomicU64,
     micros: AtomicU64,
+    /// All of it, for those who report.
+    spent: Mutex<(Usage, Cost)>,
     above: Option<Meter>,
 }
 
@@ -161,6 +164,7 @@ impl Meter {
             turns: AtomicU64::new(0),
             tokens: AtomicU64::new(0),
             micros: AtomicU64::new(0),
+            spent: Mutex::default(),
             above,
         }))
     }
@@ -209,7 +213,15 @@ impl Meter {
         for node in self.line() {
             node.tokens.fetch_add(usage.total(), Relaxed);
             node.micros.fetch_add(cost.micros, Relaxed);
+            let mut spent = node.spent.lock().unwrap_or_else(PoisonError::into_inner);
+            spent.0 += *usage;
+            spent.1 += cost;
         }
+    }
+
+    /// What was booked here, by everything that draws on this meter.
+    pub fn spent(&self) -> (Usage, Cost) {
+        *self.0.spent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The tokens that may still be spent; `None` without a limit.
@@ -226,7 +238,7 @@ impl Meter {
     /// When the time runs out; `None` without a limit.
     pub fn deadline(&self) -> Option<Instant> {
         self.line()
-            .filter_map(|n| n.budget.time.map(|time| n.started + time))
+            .filter_map(|n| n.started.checked_add(n.budget.time?))
             .min()
     }
 }

@@ -199,6 +199,13 @@ pub enum EventKind {
     },
 }
 
+impl Event {
+    /// Whether this ends the turn of the root.
+    pub(crate) fn is_root_end(&self) -> bool {
+        self.parent.is_none() && matches!(self.kind, EventKind::TurnEnd { .. })
+    }
+}
+
 impl EventKind {
     /// Whether this is a piece of a growing message, which a later event repeats whole.
     pub fn is_delta(&self) -> bool {

@@ -14,6 +14,7 @@ use crate::{
 
 /// How much an agent may do unasked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Mode {
     /// Ask before a tool edits or acts.
     #[default]
@@ -60,6 +61,7 @@ impl FromStr for Mode {
 
 /// What happens to a call that somebody should be asked about, when no [`Asker`] is set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Unasked {
     /// It runs: the program that built the agent also chose its tools.
     #[default]
@@ -85,9 +87,37 @@ impl Rule {
         }
         match (&self.pattern, subject) {
             (None, _) => true,
-            (Some(pattern), Some(subject)) => wildcard(pattern.as_bytes(), subject.as_bytes()),
+            (Some(pattern), Some(subject)) => fits(pattern, subject),
             (Some(_), None) => false,
         }
+    }
+
+    /// Whether this rule holds a call back: one name of its subject is enough. A path may stand in
+    /// the pattern with `./`, since nobody who denies `./secret/*` means to allow `secret/*`.
+    fn hits_any(&self, tool: &str, subjects: &[String]) -> bool {
+        let bare = || Self {
+            tool: self.tool.clone(),
+            pattern: self
+                .pattern
+                .as_ref()
+                .map(|p| p.trim_start_matches("./").to_owned()),
+        };
+        let hit = |rule: &Self| {
+            subjects
+                .iter()
+                .any(|subject| rule.matches(tool, Some(subject)))
+        };
+        self.matches(tool, None) || hit(self) || hit(&bare())
+    }
+
+    /// Whether this rule lets a call through: it must match every name of its subject.
+    fn hits_all(&self, tool: &str, subjects: &[String]) -> bool {
+        let each = || {
+            subjects
+                .iter()
+                .all(|subject| self.matches(tool, Some(subject)))
+        };
+        self.matches(tool, None) || !subjects.is_empty() && each()
     }
 }
 
@@ -107,14 +137,9 @@ impl FromStr for Rule {
         if tool.is_empty() || tool.contains([')', ' ']) {
             return Err(bad());
         }
-        // `Bash(git:*)` is an older spelling of `Bash(git *)`.
-        let pattern = pattern.map(|p| match p.strip_suffix(":*") {
-            Some(start) => format!("{start}*"),
-            None => p.to_owned(),
-        });
         Ok(Self {
             tool: tool.to_owned(),
-            pattern,
+            pattern: pattern.map(str::to_owned),
         })
     }
 }
@@ -126,6 +151,15 @@ impl fmt::Display for Rule {
             Some(pattern) => write!(f, "{}({pattern})", self.tool),
         }
     }
+}
+
+/// `Bash(git:*)` is an older spelling for the command `git` alone and `git *`: it ends at a word.
+fn fits(pattern: &str, subject: &str) -> bool {
+    let Some(start) = pattern.strip_suffix(":*") else {
+        return wildcard(pattern.as_bytes(), subject.as_bytes());
+    };
+    let more = format!("{start} *");
+    wildcard(start.as_bytes(), subject.as_bytes()) || wildcard(more.as_bytes(), subject.as_bytes())
 }
 
 /// `*` stands for any run of characters. Linear in the text, whatever the pattern.
@@ -167,6 +201,7 @@ pub struct Permissions {
 
 /// What the rules say of one call.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ruling {
     /// It runs.
     Allow,
@@ -197,17 +232,19 @@ impl Permissions {
         }
     }
 
-    /// What the rules say of a call.
+    /// What the rules say of a call, by the argument that the spec names. The engine asks the tool
+    /// itself, which knows other spellings of the same thing: see [`rule_on`](Self::rule_on).
     pub fn rule(&self, spec: &ToolSpec, input: &Value) -> Ruling {
-        let subject = spec
-            .subject
-            .as_deref()
-            .and_then(|name| input.get(name)?.as_str());
+        self.rule_on(spec, &spec.subjects(input))
+    }
+
+    /// What the rules say of a call on these subjects, which are names of one thing: see
+    /// `Tool::subjects`.
+    pub fn rule_on(&self, spec: &ToolSpec, subjects: &[String]) -> Ruling {
         let hit = |rules: &[Rule]| {
-            rules
-                .iter()
-                .find(|rule| rule.matches(&spec.name, subject))
-                .map(ToString::to_string)
+            let mut rules = rules.iter();
+            let found = rules.find(|rule| rule.hits_any(&spec.name, subjects));
+            found.map(ToString::to_string)
         };
         if let Some(rule) = hit(&self.deny) {
             return Ruling::Deny(format!("the rule `{rule}` denies it"));
@@ -221,7 +258,11 @@ impl Permissions {
         if let Some(rule) = hit(&self.ask) {
             return Ruling::Ask(format!("the rule `{rule}` asks"));
         }
-        if hit(&self.allow).is_some() {
+        if self
+            .allow
+            .iter()
+            .any(|rule| rule.hits_all(&spec.name, subjects))
+        {
             return Ruling::Allow;
         }
         match (spec.access, self.mode) {
@@ -234,6 +275,7 @@ impl Permissions {
 
 /// A question to a person.
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Question {
     /// Answer with this.
     pub id: String,

@@ -89,6 +89,7 @@ impl fmt::Display for WaitFor {
 
 /// What a cancel stopped.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Receipt {
     /// Each wait that was cut short, and where.
     pub stopped: Vec<(AgentPath, WaitFor)>,
@@ -190,18 +191,32 @@ impl Scope {
 
     /// Counts as a living task until it is dropped.
     pub(crate) fn enter(&self) -> Hold {
-        let mut state = self.state();
-        if state.hold.is_none()
-            && let Some(parent) = &self.0.parent
+        // Up to the first place that is held already, and down again; a loop, because a chain of
+        // ten thousand agents must not overflow a stack.
+        let mut line = vec![self];
+        while let Some(top) = line.last()
+            && top.state().hold.is_none()
+            && let Some(parent) = &top.0.parent
         {
-            state.hold = Some(parent.enter());
+            line.push(parent);
         }
-        let token = state.tasks.token();
-        drop(state);
-        Hold {
-            token: Some(token),
-            scope: self.clone(),
+        let mut held: Option<Hold> = None;
+        for scope in line.into_iter().rev() {
+            let mut state = scope.state();
+            if state.hold.is_none()
+                && let Some(parent) = &scope.0.parent
+            {
+                // The uppermost may have been let go since it was looked at.
+                state.hold = Some(held.take().unwrap_or_else(|| parent.enter()));
+            }
+            let token = state.tasks.token();
+            drop(state);
+            held = Some(Hold {
+                token: Some(token),
+                scope: scope.clone(),
+            });
         }
+        held.unwrap_or_else(|| unreachable!("the line begins with this scope"))
     }
 
     /// Cancels everything here and below, at once, and says what was waiting for what.

@@ -84,6 +84,15 @@ impl ToolSpec {
         self
     }
 
+    /// What permission rules look at in these arguments, when the tool does not say it better.
+    pub fn subjects(&self, input: &Value) -> Vec<String> {
+        let named = self
+            .subject
+            .as_deref()
+            .and_then(|name| input.get(name)?.as_str());
+        named.map(str::to_owned).into_iter().collect()
+    }
+
     /// The argument that permission rules look at.
     #[must_use]
     pub fn subject(mut self, argument: impl Into<Cow<'static, str>>) -> Self {
@@ -94,6 +103,7 @@ impl ToolSpec {
 
 /// What may run beside a tool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Lane {
     /// Other shared and free calls may run at the same time. Takes one of the tree's permits.
     Shared,
@@ -105,6 +115,7 @@ pub enum Lane {
 
 /// What a repetition of a call would do; decides what happens after a crash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Effect {
     /// It changes nothing.
     Pure,
@@ -118,6 +129,7 @@ pub enum Effect {
 
 /// What a tool touches, for permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Access {
     /// It only looks. Never asks.
     Reads,

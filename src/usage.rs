@@ -37,6 +37,23 @@ impl Usage {
     pub fn total(&self) -> u64 {
         self.prompt() + self.output
     }
+
+    /// What came on top of an earlier sum.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            input: self.input.saturating_sub(earlier.input),
+            output: self.output.saturating_sub(earlier.output),
+            cache_read: self.cache_read.saturating_sub(earlier.cache_read),
+            cache_write: self.cache_write.saturating_sub(earlier.cache_write),
+            cache_write_hour: self
+                .cache_write_hour
+                .saturating_sub(earlier.cache_write_hour),
+            reasoning: self.reasoning.saturating_sub(earlier.reasoning),
+            requests: self.requests.saturating_sub(earlier.requests),
+            estimated: self.estimated.saturating_sub(earlier.estimated),
+        }
+    }
 }
 
 impl AddAssign for Usage {
@@ -106,6 +123,15 @@ pub struct Cost {
 }
 
 impl Cost {
+    /// What came on top of an earlier sum.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            micros: self.micros.saturating_sub(earlier.micros),
+            unknown: self.unknown.saturating_sub(earlier.unknown),
+        }
+    }
+
     /// One request of unknown price.
     pub const UNKNOWN: Self = Self {
         micros: 0,

@@ -5,7 +5,7 @@ use async_stream::stream;
 use futures::{Stream, StreamExt};
 
 use super::{
-    fold::{Fold, Reach},
+    fold::{Fold, MAX_MESSAGE_BYTES, MAX_PARTS, Reach},
     live::Live,
 };
 use crate::{
@@ -80,6 +80,10 @@ pub(super) fn answer<'s>(
                                 if stop || scope.is_cancelled() {
                                     break;
                                 }
+                                if live.fold.as_ref().is_some_and(Fold::is_too_large) {
+                                    let text = format!("the answer is larger than the limit: `{MAX_MESSAGE_BYTES}` bytes in `{MAX_PARTS}` parts");
+                                    error = Some(Error::new(ErrorKind::Limit, text).possibly_billed());
+                                }
                             }
                             Some(Err(broken)) => error = Some(broken),
                             None => {
@@ -100,8 +104,10 @@ pub(super) fn answer<'s>(
                     yield Step::Done;
                     return;
                 }
-                (None, Some(error)) => error,
-                (None, None) => {
+                (None, Some(error)) if !scope.is_cancelled() => error,
+                // The half message stays where it is: whoever ends the turn books it and keeps its
+                // words, also when the provider heard of the cancel before we did.
+                (None, _) => {
                     yield Step::Failed(Error::new(ErrorKind::Cancelled, "cancelled"));
                     return;
                 }

@@ -41,16 +41,19 @@ pub(super) async fn decide(live: &mut Live<'_>, pushes: &mut u32) -> Ending {
     if *pushes >= live.talk.recipe().max_pushes || live.talk.hooks.is_empty() {
         return Ending::Over;
     }
-    let text = live.talk.transcript.last_text();
     let at = live.at();
-    let verdict = live.scope.race(live.talk.hooks.on_stop(&at, &text)).await;
+    let verdict = live
+        .scope
+        .race(live.talk.hooks.on_stop(&at, &live.words))
+        .await;
     match verdict {
-        Some(Verdict::Change(message)) => {
+        Some(Verdict::Change(message)) if live.say(message.clone()) => {
             *pushes += 1;
-            live.talk.transcript.push_user(message);
             Ending::GoOn
         }
-        None | Some(Verdict::Keep | Verdict::Refuse(_)) => Ending::Over,
+        // Mail may have come while the hook thought.
+        Some(_) if !live.talk.reach.mailbox.is_empty() => Ending::GoOn,
+        _ => Ending::Over,
     }
 }
 

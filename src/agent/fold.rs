@@ -12,6 +12,15 @@ use crate::{
 /// Different unknown words of one message that are counted; a vendor may invent any number.
 const MAX_SKIPPED_WORDS: usize = 32;
 
+/// Characters of a tool's name that every vendor takes.
+const MAX_NAME: usize = 64;
+
+/// Bytes of one message: a vendor that never ends must not fill the memory.
+pub(super) const MAX_MESSAGE_BYTES: usize = 64 << 20;
+
+/// Parts of one message.
+pub(super) const MAX_PARTS: usize = 10_000;
+
 /// A message that grows.
 #[derive(Debug, Default)]
 pub(super) struct Fold {
@@ -21,6 +30,8 @@ pub(super) struct Fold {
     pub(super) model: String,
     pub(super) usage: Option<Usage>,
     pub(super) skipped: Vec<(String, u64)>,
+    /// Bytes that came.
+    bytes: usize,
     pub(super) stop: Option<(Stop, String)>,
     pub(super) reach: Reach,
 }
@@ -65,6 +76,7 @@ impl Fold {
     /// Takes one delta in; what watchers should hear of it comes out.
     pub(super) fn take(&mut self, delta: Delta) -> Option<EventKind> {
         self.reach = self.reach.max(Reach::Started);
+        self.bytes = self.bytes.saturating_add(weight(&delta));
         let event = match delta {
             Delta::Text { part, text } => {
                 match self.part(part, Growing::text()) {
@@ -110,6 +122,11 @@ impl Fold {
         };
         self.reach = Reach::Shown;
         Some(event)
+    }
+
+    /// Whether the message is larger than any answer; it then grows no more.
+    pub(super) fn is_too_large(&self) -> bool {
+        self.bytes > MAX_MESSAGE_BYTES || self.parts.len() > MAX_PARTS
     }
 
     fn take_quietly(&mut self, delta: Delta) {
@@ -217,7 +234,11 @@ impl Fold {
                 arguments,
                 seal,
             } => {
-                let mut call = ToolCall::new(id.unwrap_or_else(CallId::random), name, arguments);
+                let mut call = ToolCall::new(
+                    id.unwrap_or_else(CallId::random),
+                    speakable(name),
+                    arguments,
+                );
                 call.seal = seal;
                 Part::Call(call)
             }
@@ -234,6 +255,33 @@ impl Fold {
         let text = self.text();
         (!text.trim().is_empty()).then(|| Message::assistant(text))
     }
+}
+
+/// About how many bytes a delta adds.
+fn weight(delta: &Delta) -> usize {
+    match delta {
+        Delta::Text { text, .. } | Delta::Thinking { text, .. } | Delta::TextDone { text, .. } => {
+            text.len()
+        }
+        Delta::Arguments { json, .. } | Delta::ArgumentsDone { json, .. } => json.len(),
+        Delta::Call { name, .. } => name.len(),
+        Delta::Opaque { json, .. } => json.as_str().len(),
+        _ => 0,
+    }
+}
+
+/// A name that vendors take back: models make names up, and a history that holds one with other
+/// characters is refused for ever. A name that fits stays as it is.
+fn speakable(name: String) -> String {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
+    if name.is_empty() {
+        return "unknown".to_owned();
+    }
+    if name.len() <= MAX_NAME && name.chars().all(fits) {
+        return name;
+    }
+    let chars = name.chars().take(MAX_NAME);
+    chars.map(|c| if fits(c) { c } else { '_' }).collect()
 }
 
 impl Growing {

@@ -2,21 +2,24 @@
 //! Refuses to decide anything; the loop decides, this keeps the books.
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, Ordering::Relaxed},
 };
+
+use tokio::time::Instant;
 
 use super::{
     fold::{Fold, Reach},
     talk::Talk,
 };
 use crate::{
-    dispatch::Board,
+    dispatch::{Board, CANCEL_GRACE},
     error::Error,
     event::{EventKind, StopReason},
     hook::HookContext,
     id::TurnId,
-    message::{Outcome, Urgency},
+    kept::Kept,
+    message::{Message, Outcome, Part, Role, Urgency},
     provider::{Model, Stop},
     scope::Scope,
     sink::Origin,
@@ -36,13 +39,16 @@ pub(super) struct Live<'a> {
     pub(super) board: Option<Arc<Board>>,
     pub(super) usage: Usage,
     pub(super) cost: Cost,
+    /// What the model said last in this turn.
+    pub(super) words: String,
     out_of_time: Arc<AtomicBool>,
+    /// When the hooks that still run after a cancel are given up, all together.
+    patience: OnceLock<Instant>,
 }
 
 impl<'a> Live<'a> {
     pub(super) fn begin(talk: &'a mut Talk, scope: Scope) -> Self {
         talk.turns = TurnId(talk.turns.0 + 1);
-        talk.reach.set_current(Some(scope.clone()));
         let origin = Origin::new(talk.grant.scope.path(), talk.turns);
         let live = Self {
             talk,
@@ -53,7 +59,9 @@ impl<'a> Live<'a> {
             board: None,
             usage: Usage::default(),
             cost: Cost::default(),
+            words: String::new(),
             out_of_time: Arc::default(),
+            patience: OnceLock::new(),
         };
         live.watch_the_clock();
         live
@@ -98,6 +106,46 @@ impl<'a> Live<'a> {
     /// How large the next request is.
     pub(super) fn tokens(&self) -> u64 {
         self.talk.transcript.tokens(&self.talk.counter)
+    }
+
+    /// Runs a hook that a cancel must not skip; `None` once the grace of a cancelled turn is over.
+    pub(super) async fn linger<F: Future>(&self, hook: F) -> Option<F::Output> {
+        let mut hook = std::pin::pin!(hook);
+        tokio::select! {
+            biased;
+            verdict = &mut hook => return Some(verdict),
+            () = self.scope.cancelled() => {}
+        }
+        let end = self.patience.get_or_init(|| Instant::now() + CANCEL_GRACE);
+        tokio::time::timeout_at(*end, hook).await.ok()
+    }
+
+    /// Puts a message of the user's side into the transcript; `false` when there is nothing in it,
+    /// and a request would end with the model's own words.
+    pub(super) fn say(&mut self, message: Message) -> bool {
+        let counts = |part: &Part| match part {
+            Part::Text { text, .. } => !text.trim().is_empty(),
+            Part::Media(_) | Part::Opaque { .. } => true,
+            _ => false,
+        };
+        let said = message.parts.iter().any(counts);
+        if said {
+            self.talk.transcript.push_user(message);
+        }
+        said
+    }
+
+    /// Puts the model's message into the transcript.
+    pub(super) fn heard(&mut self, message: Message, usage: Usage) {
+        self.talk.transcript.push_assistant(message, Some(usage));
+        let last = self.talk.transcript.history().last().map(Kept::get);
+        let text = match last {
+            Some(last) if last.role == Role::Assistant => last.text(),
+            _ => return,
+        };
+        if !text.is_empty() {
+            self.words = text;
+        }
     }
 
     /// Books what a model call used: charged before told.

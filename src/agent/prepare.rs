@@ -44,26 +44,15 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
         let text = format!("only {MAX_CALLS} calls of one message are run; make fewer at once");
         return Checked::Wrong(answered(Outcome::Failed, text));
     }
-    let (mut tool, mut input) = match talk.recipe().tools.check(call) {
+    let (tool, input) = match talk.recipe().tools.check(call) {
         Ok(checked) => checked,
         Err(text) => return Checked::Wrong(answered(Outcome::Failed, text)),
     };
-    match talk.hooks.before_tool(&live.at(), call, &input).await {
-        Verdict::Keep => {}
-        Verdict::Refuse(reason) => {
-            return Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))));
-        }
-        Verdict::Change(changed) => match talk.recipe().tools.check_value(&call.name, changed) {
-            Ok(checked) => (tool, input) = checked,
-            Err(text) => {
-                let text = format!("a hook changed the arguments, and now {text}");
-                return Checked::Plan(Plan::Answered(answered(Outcome::Failed, text)));
-            }
-        },
-    }
-    let own = talk.recipe().permissions.rule(tool.spec(), &input);
-    let above = talk.grant.permissions.rule(tool.spec(), &input);
-    match above.and(own) {
+    let (tool, input) = match past_hooks(live, call, tool, input).await {
+        Ok(passed) => passed,
+        Err(refusal) => return Checked::Plan(Plan::Answered(refusal)),
+    };
+    match ruling(live, &*tool, &input) {
         Ruling::Allow => Checked::Plan(Plan::Run { tool, input }),
         Ruling::Deny(reason) => {
             Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
@@ -87,6 +76,34 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
             }),
         },
     }
+}
+
+/// What the hooks make of the arguments, or the answer of a call that may not run.
+async fn past_hooks(
+    live: &Live<'_>,
+    call: &ToolCall,
+    tool: Arc<dyn Tool>,
+    input: Value,
+) -> Result<(Arc<dyn Tool>, Value), ToolResult> {
+    match live.talk.hooks.before_tool(&live.at(), call, &input).await {
+        Verdict::Keep => Ok((tool, input)),
+        Verdict::Refuse(reason) => Err(ToolResult::text(call, Outcome::Denied, denied(&reason))),
+        Verdict::Change(changed) => {
+            let checked = live.talk.recipe().tools.check_value(&call.name, changed);
+            checked.map_err(|text| {
+                let text = format!("a hook changed the arguments, and now {text}");
+                ToolResult::text(call, Outcome::Failed, text)
+            })
+        }
+    }
+}
+
+/// The rules from above and the agent's own; the narrower one counts.
+fn ruling(live: &Live<'_>, tool: &dyn Tool, input: &Value) -> Ruling {
+    let subjects = tool.subjects(input);
+    let above = live.talk.grant.permissions.rule_on(tool.spec(), &subjects);
+    let own = &live.talk.recipe().permissions;
+    above.and(own.rule_on(tool.spec(), &subjects))
 }
 
 /// Waits for whoever answers first: the asker, or a handle. `None` when the turn is cancelled.
@@ -130,27 +147,30 @@ pub(super) async fn ask(
         Answer::Deny(reason) => {
             Plan::Answered(ToolResult::text(call, Outcome::Denied, denied(&reason)))
         }
-        Answer::AllowWith(input) => answered_with(live, call, input),
+        Answer::AllowWith(input) => live.scope.race(answered_with(live, call, input)).await?,
     };
     Some(plan)
 }
 
-/// Arguments that a person changed are checked again, against the schema and the deny rules.
-fn answered_with(live: &Live<'_>, call: &ToolCall, input: Value) -> Plan {
-    let recipe = live.talk.recipe();
-    let answered = |outcome, text| Plan::Answered(ToolResult::text(call, outcome, text));
-    match recipe.tools.check_value(&call.name, input) {
+/// Arguments that a person changed are checked again, against the schema, the hooks and the deny
+/// rules: a yes from a person is not a yes from whoever wrote those.
+async fn answered_with(live: &Live<'_>, call: &ToolCall, input: Value) -> Plan {
+    let (tool, input) = match live.talk.recipe().tools.check_value(&call.name, input) {
+        Ok(checked) => checked,
         Err(text) => {
             let text = format!("the arguments were changed, and now {text}");
-            answered(Outcome::Failed, text)
+            return Plan::Answered(ToolResult::text(call, Outcome::Failed, text));
         }
-        Ok((tool, input)) => {
-            let above = live.talk.grant.permissions.rule(tool.spec(), &input);
-            match above.and(recipe.permissions.rule(tool.spec(), &input)) {
-                Ruling::Deny(reason) => answered(Outcome::Denied, denied(&reason)),
-                Ruling::Allow | Ruling::Ask(_) => Plan::Run { tool, input },
-            }
+    };
+    let (tool, input) = match past_hooks(live, call, tool, input).await {
+        Ok(passed) => passed,
+        Err(refusal) => return Plan::Answered(refusal),
+    };
+    match ruling(live, &*tool, &input) {
+        Ruling::Deny(reason) => {
+            Plan::Answered(ToolResult::text(call, Outcome::Denied, denied(&reason)))
         }
+        Ruling::Allow | Ruling::Ask(_) => Plan::Run { tool, input },
     }
 }
 

@@ -93,7 +93,7 @@ pub(super) async fn after_tool(
     let call = &board.calls()[index];
     let at = live.at();
     let hooks = live.talk.hooks.after_tool(&at, call, &result);
-    let mut changed = match live.scope.race(hooks).await {
+    let mut changed = match live.linger(hooks).await {
         None | Some(Verdict::Keep) => return result,
         Some(Verdict::Change(changed)) => changed,
         Some(Verdict::Refuse(reason)) => ToolResult::text(call, Outcome::Failed, reason),
@@ -132,6 +132,11 @@ pub(super) fn budget_spent(spent: &Spent) -> StopReason {
     StopReason::BudgetSpent {
         limit: spent.limit.as_str().into(),
     }
+}
+
+pub(super) fn nothing_said() -> StopReason {
+    let error = Error::new(ErrorKind::Config, "the message is empty");
+    StopReason::failed(error.with_hint("say something, or attach a picture or a document"))
 }
 
 pub(super) fn bug(text: &str) -> StopReason {

@@ -75,6 +75,8 @@ impl Talk {
 
 impl Conversation for Talk {
     fn turn(&mut self, task: Task, scope: Scope) -> BoxStream<'_, Event> {
+        // Now, not at the first poll: a cancel in between is meant for this turn.
+        self.reach.set_current(Some(scope.clone()));
         turn::run(self, task, scope).boxed()
     }
 
@@ -106,6 +108,9 @@ impl Control for Reach {
     fn steer(&self, note: Note) -> Result<()> {
         if self.scope.is_cancelled() {
             return Err(Error::new(ErrorKind::Cancelled, "the conversation is over"));
+        }
+        if note.text.trim().is_empty() {
+            return Err(Error::new(ErrorKind::Config, "the note is empty"));
         }
         self.mailbox
             .push(note)

@@ -22,7 +22,7 @@ use crate::{
     message::{Outcome, Urgency},
     provider::Stop,
     scope::Scope,
-    sink::Sink,
+    sink::{SINK_CAPACITY, Sink},
 };
 
 /// Steps in a row in which every call was wrong, before the turn gives up.
@@ -52,11 +52,14 @@ pub(super) fn run(
             // 2: the message, past the hooks, into the transcript
             let at = live.at();
             let submitted = live.talk.hooks.on_submit(&at, &task.message);
-            match live.scope.race(submitted).await {
+            let message = match live.scope.race(submitted).await {
                 None => break 'turn live.cancelled(),
                 Some(Verdict::Refuse(reason)) => break 'turn StopReason::Refused { reason },
-                Some(Verdict::Keep) => live.talk.transcript.push_user(task.message),
-                Some(Verdict::Change(message)) => live.talk.transcript.push_user(message),
+                Some(Verdict::Keep) => task.message,
+                Some(Verdict::Change(message)) => message,
+            };
+            if !live.say(message) {
+                break 'turn steps::nothing_said();
             }
             loop {
                 // 3: mail
@@ -161,7 +164,7 @@ pub(super) fn run(
                     yield origin.event(EventKind::Skipped { what, count });
                 }
                 let (stop, raw) = fold.stop.take().unwrap_or((Stop::Unknown, String::new()));
-                live.talk.transcript.push_assistant(fold.into_message(), Some(usage));
+                live.heard(fold.into_message(), usage);
                 yield origin.event(EventKind::MessageEnd { model, stop: raw.clone(), usage, cost });
                 if let Some(reason) = steps::after_response(&live).await {
                     break 'turn reason;
@@ -243,14 +246,14 @@ pub(super) fn run(
                 let mut interrupted = std::pin::pin!(live.interrupted());
                 let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));
                 loop {
-                    // The sink first: what a tool said precedes its end.
+                    // The calls first: a tool that never stops talking must not hide a cancel.
                     let step = tokio::select! {
                         biased;
+                        step = landing.next() => step,
                         Some(event) = below.next() => {
                             yield event;
                             continue;
                         }
-                        step = landing.next() => step,
                         // A note broke it off: the tools stop, the turn goes on.
                         () = &mut interrupted, if !part.is_cancelled() => {
                             part.cancel();
@@ -268,7 +271,10 @@ pub(super) fn run(
                             });
                         }
                         Some(dispatch::Step::Landed { index, result, millis }) => {
-                            while let Some(event) = below.try_next() {
+                            // What a tool said precedes its end. So much fits into a sink; what
+                            // comes on top of it is of tools that still run.
+                            for _ in 0..SINK_CAPACITY {
+                                let Some(event) = below.try_next() else { break };
                                 yield event;
                             }
                             // 15: H after_tool
@@ -299,7 +305,7 @@ pub(super) fn run(
         // 18: exactly one end, last
         live.settle();
         let text = match &stop {
-            StopReason::Finished | StopReason::Truncated => live.talk.transcript.last_text(),
+            StopReason::Finished | StopReason::Truncated => std::mem::take(&mut live.words),
             _ => String::new(),
         };
         let end = origin.event(live.end(stop, text));

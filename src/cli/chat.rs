@@ -2,7 +2,7 @@
 //! Refuses to lose a turn: Ctrl-C stops what runs and the conversation goes on.
 
 use std::{
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal},
     path::PathBuf,
 };
 
@@ -11,11 +11,10 @@ use futures::StreamExt;
 use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
-    exit,
     exit::Exit,
     model,
     render::{Reader, Renderer},
-    run::{Interrupt, task},
+    run::{Interrupt, read_stdin, task},
     terminal::{Stream, painted, say},
 };
 use crate::{
@@ -32,7 +31,7 @@ Ctrl-C stops the turn that runs";
 
 /// Runs the verb.
 pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
-    let mut opened = model::open(matches).await?;
+    let mut opened = model::open(matches, None).await?;
     if let Some(note) = &opened.note {
         say(note);
     }
@@ -42,7 +41,15 @@ pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
     } else {
         let mut exit = Exit::Finished;
         for words in paragraphs()? {
-            exit = turn(&mut opened, &mut show, words).await;
+            let (end, reader) = turn(&mut opened, &mut show, words).await;
+            if exit == Exit::Finished {
+                exit = end;
+            }
+            if let Some(end) = reader.exit() {
+                // Nobody reads any more: the rest would be paid for in vain.
+                exit = end;
+                break;
+            }
         }
         exit
     };
@@ -82,7 +89,10 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
                     say(&format!("unknown command: `{command}`\n\n{HELP}"));
                 }
                 _ => {
-                    turn(opened, show, words).await;
+                    let (_, reader) = turn(opened, show, words).await;
+                    if let Some(end) = reader.exit() {
+                        return Ok(end);
+                    }
                     let line = show.status(&opened.model);
                     say(&painted(Stream::Err, "2", &line));
                 }
@@ -91,30 +101,26 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
     }
 }
 
-async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) -> Exit {
-    let handle = opened.session.handle();
-    let interrupt = Interrupt::watch(handle.clone());
+async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) -> (Exit, Reader) {
+    let interrupt = Interrupt::watch(opened.session.handle());
     let mut turn = opened.session.submit(task(words));
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
         if let EventKind::TurnEnd { stop, .. } = &event.kind {
             exit = Exit::of_stop(stop);
         }
-        if show.show(&event) == Reader::Gone {
-            handle.cancel();
+        let reader = show.show(&event);
+        if reader != Reader::Listens {
+            return (exit, reader);
         }
     }
     drop(interrupt);
-    exit
+    (exit, Reader::Listens)
 }
 
 /// A pipe holds one message a paragraph.
 fn paragraphs() -> Result<Vec<String>> {
-    let mut text = String::new();
-    io::stdin()
-        .lock()
-        .read_to_string(&mut text)
-        .map_err(|error| exit::io("standard input cannot be read", error))?;
+    let text = read_stdin()?;
     let mut out = vec![String::new()];
     for line in text.lines() {
         let last = out.len() - 1;

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use clap::ArgMatches;
 
-use super::terminal::TerminalAsker;
+use super::{run::Ear, terminal::TerminalAsker};
 use crate::{
     agent::Agent,
     budget::Budget,
@@ -31,8 +31,14 @@ pub(super) struct Opened {
 }
 
 /// Opens the session that the command line asks for.
-pub(super) async fn open(matches: &ArgMatches) -> Result<Opened> {
+pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opened> {
     let (model, note) = choose(matches.get_one::<String>("model")).await?;
+    if matches.contains_id("max-budget-usd") && model.model().price.is_none() {
+        let name = model.model().full_name();
+        let text = format!("a limit in dollars cannot hold, for the price is not known: `{name}`");
+        return Err(Error::new(ErrorKind::Config, text)
+            .with_hint("use --max-turns or --timeout, or a model of known price"));
+    }
     let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
     let mut agent = Agent::builder_for(model)
         .system(
@@ -58,6 +64,9 @@ pub(super) async fn open(matches: &ArgMatches) -> Result<Opened> {
     }
     if TerminalAsker::possible() {
         session = session.asker(TerminalAsker);
+    }
+    if let Some(ear) = ear {
+        session = session.tracer(ear);
     }
     if let Some(path) = matches.get_one::<String>("trace") {
         session = session.tracer(JsonLines::open(path)?.redacting(Redactor::from_env()));

@@ -6,7 +6,10 @@ use std::{
     time::Instant,
 };
 
-use super::terminal::{Stream, harmless, painted, say};
+use super::{
+    exit::Exit,
+    terminal::{Stream, harmless, painted, print_error, say},
+};
 use crate::{
     event::{Event, EventKind, StopReason},
     usage::{Cost, Usage},
@@ -17,7 +20,25 @@ use crate::{
 #[must_use]
 pub(super) enum Reader {
     Listens,
+    /// The reader went away, as `head` does.
     Gone,
+    /// The words cannot be written, as to a full disk.
+    Broken(io::ErrorKind),
+}
+
+impl Reader {
+    /// What the end of the words means for the process; `None` while somebody reads.
+    pub(super) fn exit(self) -> Option<Exit> {
+        match self {
+            Self::Listens => None,
+            Self::Gone => Some(Exit::Finished),
+            Self::Broken(kind) => {
+                let error = io::Error::from(kind);
+                print_error(&super::exit::io("standard output cannot be written", error));
+                Some(Exit::Failed)
+            }
+        }
+    }
 }
 
 /// Where a stream goes.
@@ -174,7 +195,7 @@ impl Renderer {
         } = stop
         {
             match error {
-                Some(error) => super::terminal::print_error(error),
+                Some(error) => print_error(error),
                 None => say(&format!(
                     "error: {} {}",
                     harmless(message),
@@ -248,11 +269,12 @@ fn short(text: &str) -> String {
     short
 }
 
-/// Writes to standard output at once. A reader that went away, as `head` does, is no failure.
+/// Writes to standard output at once.
 pub(super) fn write_out(text: &str) -> Reader {
     let mut out = io::stdout().lock();
     match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
         Ok(()) => Reader::Listens,
-        Err(_) => Reader::Gone,
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Reader::Gone,
+        Err(error) => Reader::Broken(error.kind()),
     }
 }

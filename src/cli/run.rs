@@ -3,6 +3,7 @@
 
 use std::{
     io::{self, IsTerminal, Read},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -19,9 +20,10 @@ use super::{
 use crate::{
     backend::Task,
     error::{Error, ErrorKind, Result},
-    event::{EventKind, StopReason},
+    event::{Event, EventKind, StopReason},
     message::Message,
     session::SessionHandle,
+    trace::Tracer,
 };
 
 /// Bytes that a prompt from standard input may have.
@@ -34,18 +36,21 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
         Some(path) => Some(model::read_schema(path)?),
         None => None,
     };
-    let mut opened = model::open(matches).await?;
+    let json_lines = matches.get_flag("json");
+    let ear = Ear::new(json_lines);
+    let mut opened = model::open(matches, schema.is_some().then(|| ear.clone())).await?;
     if let Some(note) = &opened.note {
         terminal::say(note);
     }
     let interrupt = Interrupt::watch(opened.session.handle());
     let exit = match schema {
-        Some(schema) => structured(&mut opened, prompt, schema).await?,
-        None if matches.get_flag("json") => json(&mut opened, prompt).await,
+        Some(schema) => structured(&mut opened, prompt, schema, &ear).await,
+        None if json_lines => json(&mut opened, prompt).await,
         None => words(&mut opened, prompt).await,
     };
-    drop(interrupt);
+    // Still interruptible: what runs on a thread of its own can only be waited for.
     opened.session.close().await;
+    drop(interrupt);
     Ok(exit)
 }
 
@@ -58,10 +63,10 @@ async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
         if let EventKind::TurnEnd { stop, .. } = &event.kind {
             exit = Exit::of_stop(stop);
         }
-        if show.show(&event) == Reader::Gone {
-            // Nobody reads any more, as after `| head`: stop, and call it a success.
+        if let Some(end) = show.show(&event).exit() {
+            // Nobody reads any more, as after `| head`: stop.
             handle.cancel();
-            exit = Exit::Finished;
+            exit = end;
             break;
         }
     }
@@ -92,9 +97,9 @@ async fn json(opened: &mut model::Opened, prompt: String) -> Exit {
             Ok(line) => line,
             Err(_) => continue,
         };
-        if write_out(&format!("{line}\n")) == Reader::Gone {
+        if let Some(end) = write_out(&format!("{line}\n")).exit() {
             handle.cancel();
-            return Exit::Finished;
+            return end;
         }
     }
     exit
@@ -104,14 +109,82 @@ async fn structured(
     opened: &mut model::Opened,
     prompt: String,
     schema: serde_json::Value,
-) -> Result<Exit> {
-    match opened.session.ask_value(prompt, schema).await {
+    ear: &Ear,
+) -> Exit {
+    ear.0.handle.set(opened.session.handle()).ok();
+    let answer = opened.session.ask_value(prompt, schema).await;
+    if let Some(end) = ear.reader().exit() {
+        return end;
+    }
+    match answer {
+        Ok(_) if ear.0.json => Exit::Finished,
         Ok(value) => {
             let text = serde_json::to_string_pretty(&value).unwrap_or_default();
-            let _ = write_out(&format!("{text}\n"));
-            Ok(Exit::Finished)
+            write_out(&format!("{text}\n"))
+                .exit()
+                .unwrap_or(Exit::Finished)
         }
-        Err(error) => Err(error),
+        Err(error) => {
+            terminal::print_error(&error);
+            // How the last turn ended is more than its error says.
+            ear.unfinished().unwrap_or(Exit::of(&error))
+        }
+    }
+}
+
+/// Hears the turns of a structured answer, of which only the last one's value comes back.
+#[derive(Clone)]
+pub(super) struct Ear(Arc<Heard>);
+
+struct Heard {
+    json: bool,
+    stop: Mutex<Option<StopReason>>,
+    reader: Mutex<Reader>,
+    handle: OnceLock<SessionHandle>,
+}
+
+impl Ear {
+    fn new(json: bool) -> Self {
+        Self(Arc::new(Heard {
+            json,
+            stop: Mutex::new(None),
+            reader: Mutex::new(Reader::Listens),
+            handle: OnceLock::new(),
+        }))
+    }
+
+    fn reader(&self) -> Reader {
+        *self.0.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn unfinished(&self) -> Option<Exit> {
+        let stop = self.0.stop.lock().unwrap_or_else(PoisonError::into_inner);
+        stop.as_ref()
+            .filter(|stop| !stop.is_finished())
+            .map(Exit::of_stop)
+    }
+}
+
+impl Tracer for Ear {
+    fn hear(&self, event: &Event) {
+        if let EventKind::TurnEnd { stop, .. } = &event.kind
+            && event.parent.is_none()
+        {
+            *self.0.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop.clone());
+        }
+        if !self.0.json || self.reader() != Reader::Listens {
+            return;
+        }
+        let Ok(line) = serde_json::to_string(event) else {
+            return;
+        };
+        let reader = write_out(&format!("{line}\n"));
+        *self.0.reader.lock().unwrap_or_else(PoisonError::into_inner) = reader;
+        if reader != Reader::Listens
+            && let Some(handle) = self.0.handle.get()
+        {
+            handle.cancel();
+        }
     }
 }
 
@@ -130,7 +203,8 @@ fn prompt(given: Option<&String>) -> Result<String> {
     Ok(text)
 }
 
-fn read_stdin() -> Result<String> {
+/// All of standard input, which is text of a bounded length.
+pub(super) fn read_stdin() -> Result<String> {
     let mut bytes = Vec::new();
     let mut input = io::stdin().lock().take(MAX_PROMPT + 1);
     input

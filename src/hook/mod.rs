@@ -94,7 +94,9 @@ pub trait Hook: Send + Sync + 'static {
     }
 
     /// A tool has ended and its result is not in the transcript yet. Refusal replaces the content
-    /// by the reason, as a failure. Fails open.
+    /// by the reason, as a failure. Fails open. After a cancel all calls together have
+    /// [`CANCEL_GRACE`](crate::CANCEL_GRACE); where the turn's stream is dropped nobody is left to
+    /// ask, and the next request carries what the tool had written.
     async fn after_tool(
         &self,
         at: &HookContext,

@@ -1,31 +1,54 @@
 //! Reaches into a session from elsewhere: cancel, steer, answer.
 //! Refuses to start turns; that is the session's owner's to do.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use crate::{
     backend::Control,
     error::Result,
     message::{Note, Urgency},
     permission::Answer,
-    scope::Receipt,
+    scope::{Receipt, Scope},
 };
 
 /// Reaches into a session from elsewhere, also while a turn runs. Cheap to clone.
 #[derive(Clone)]
 pub struct SessionHandle {
     control: Arc<dyn Control>,
+    submitted: Submitted,
+}
+
+/// The turn that was submitted last. It is known before it is polled, so that no cancel is too early.
+#[derive(Clone, Default)]
+pub(crate) struct Submitted(Arc<Mutex<Option<Scope>>>);
+
+impl Submitted {
+    pub(super) fn set(&self, scope: &Scope) {
+        *self.lock() = Some(scope.clone());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Scope>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl SessionHandle {
-    pub(super) fn new(control: Arc<dyn Control>) -> Self {
-        Self { control }
+    pub(super) fn new(control: Arc<dyn Control>, submitted: Submitted) -> Self {
+        Self { control, submitted }
     }
 
-    /// Cancels the turn that runs, if one does, and says what it waited for. The stream of the turn
+    /// Cancels the turn that runs or was submitted to be run, if there is one, and says what it waited for. The stream of the turn
     /// then ends with a `turn_end` that says cancelled, and the next message works.
     pub fn cancel(&self) -> Receipt {
-        self.control.interrupt()
+        let mut receipt = self.control.interrupt();
+        let submitted = self.submitted.lock().clone();
+        if let Some(scope) = submitted {
+            receipt.stopped.extend(scope.cancel().stopped);
+        }
+        receipt
     }
 
     /// Says something to the agent while a turn runs: it reads it before its next model call.

@@ -13,6 +13,7 @@ use std::{
 
 use tokio::sync::Semaphore;
 
+use self::handle::Submitted;
 pub use self::{
     ask::MAX_CORRECTIONS,
     handle::SessionHandle,
@@ -62,6 +63,8 @@ pub(crate) struct Shared {
     pub(crate) id: SessionId,
     pub(crate) scope: Scope,
     pub(crate) tracers: Tracers,
+    pub(crate) meter: Meter,
+    pub(crate) submitted: Submitted,
     pub(crate) seq: Arc<AtomicU64>,
 }
 
@@ -102,6 +105,7 @@ impl Session {
 
     fn submit_in(&mut self, task: Task, scope: Scope) -> TurnStream<'_> {
         let shared = self.shared.clone();
+        shared.submitted.set(&scope);
         let model = self.conversation().describe();
         let turn = self.conversation_mut().turn(task, scope.clone());
         TurnStream::new(turn, scope, shared, model)
@@ -115,7 +119,7 @@ impl Session {
 
     /// Reaches into the session from elsewhere, also while a turn runs.
     pub fn handle(&self) -> SessionHandle {
-        SessionHandle::new(self.conversation().control())
+        SessionHandle::new(self.conversation().control(), self.shared.submitted.clone())
     }
 
     /// What was said so far, where the backend knows it.
@@ -246,12 +250,15 @@ impl SessionBuilder {
         grant.hooks = Hooks::new(self.hooks);
         let tracers = Tracers::new(self.tracers);
         let scope = grant.scope.clone();
+        let meter = grant.meter.clone();
         (
             grant,
             Shared {
                 id,
                 scope,
                 tracers,
+                meter,
+                submitted: Submitted::default(),
                 seq: Arc::default(),
             },
         )

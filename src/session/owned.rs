@@ -27,22 +27,29 @@ pub struct OwnedTurn {
 
 enum Piece {
     Event(Box<Event>),
-    Back(Box<Session>),
+    Back(Box<Session>, Option<Box<Event>>),
 }
 
 impl OwnedTurn {
     pub(super) fn new(session: Session, task: Task) -> Self {
         let handle = session.handle();
         let scope = session.shared.scope.part();
+        session.shared.submitted.set(&scope);
         let turn_scope = scope.clone();
         let mut session = Box::new(session);
         let inner = stream! {
             let mut turn = session.submit_in(task, turn_scope);
+            let mut end = None;
             while let Some(event) = turn.next().await {
+                if event.is_root_end() {
+                    end = Some(Box::new(event));
+                    break;
+                }
                 yield Piece::Event(Box::new(event));
             }
             drop(turn);
-            yield Piece::Back(session);
+            // Together: who stops reading at the end event has the session all the same.
+            yield Piece::Back(session, end);
         };
         Self {
             inner: inner.boxed(),
@@ -57,7 +64,7 @@ impl OwnedTurn {
         self.handle.clone()
     }
 
-    /// The session, once the stream has ended; before that, the turn.
+    /// The session, once the turn's end was read; before that, the turn.
     pub fn into_session(mut self) -> std::result::Result<Session, Self> {
         match self.session.take() {
             Some(session) => Ok(*session),
@@ -88,9 +95,9 @@ impl Stream for OwnedTurn {
         match self.inner.poll_next_unpin(cx) {
             Poll::Pending => Poll::Pending,
             Poll::Ready(Some(Piece::Event(event))) => Poll::Ready(Some(*event)),
-            Poll::Ready(Some(Piece::Back(session))) => {
+            Poll::Ready(Some(Piece::Back(session, end))) => {
                 self.session = Some(session);
-                Poll::Ready(None)
+                Poll::Ready(end.map(|end| *end))
             }
             Poll::Ready(None) => Poll::Ready(None),
         }

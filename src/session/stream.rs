@@ -41,6 +41,8 @@ struct Book {
     origin: Option<Origin>,
     usage: Usage,
     cost: Cost,
+    /// What the session had spent before.
+    before: (Usage, Cost),
 }
 
 /// How a turn ended.
@@ -70,6 +72,7 @@ impl<'a> TurnStream<'a> {
             origin: None,
             usage: Usage::default(),
             cost: Cost::default(),
+            before: shared.meter.spent(),
         };
         Self {
             inner: Some(inner),
@@ -142,10 +145,23 @@ impl<'a> TurnStream<'a> {
         Some(self.stamp(event))
     }
 
+    /// What the turn used: the meter also knows of retries, summaries and half a message. A backend
+    /// that books nothing there is believed by its own messages.
+    fn spent(&self) -> (Usage, Cost) {
+        let (usage, cost) = self.shared.meter.spent();
+        let (before, paid) = &self.book.before;
+        let (usage, cost) = (usage.since(before), cost.since(paid));
+        if usage.total() >= self.book.usage.total() {
+            (usage, cost)
+        } else {
+            (self.book.usage, self.book.cost)
+        }
+    }
+
     /// The end that the backend did not give.
     fn missing_end(&mut self, stop: StopReason) -> Event {
         self.book.ended = true;
-        let (usage, cost) = (self.book.usage, self.book.cost);
+        let (usage, cost) = self.spent();
         let kind = EventKind::TurnEnd {
             stop,
             text: String::new(),

@@ -37,6 +37,15 @@ pub trait Tool: Send + Sync + 'static {
     /// Name, description, schema and manners.
     fn spec(&self) -> &ToolSpec;
 
+    /// What permission rules such as `Read(src/*)` look at in these arguments; by default the
+    /// argument that [`ToolSpec::subject`] names. A tool whose argument can be spelled in several
+    /// ways gives the one normal spelling, or else `./secret` walks past a rule about `secret`.
+    /// Where one thing has several true names, all of them: a rule that denies or asks needs one of
+    /// them to match, a rule that allows needs all.
+    fn subjects(&self, input: &Value) -> Vec<String> {
+        self.spec().subjects(input)
+    }
+
     /// Does the work.
     ///
     /// Cancel safety: the future is dropped at the deadline and on cancel.

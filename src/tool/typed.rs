@@ -62,6 +62,11 @@ pub trait TypedTool: Send + Sync + 'static {
         spec
     }
 
+    /// What permission rules look at in these arguments. See [`Tool::subjects`].
+    fn subjects(&self, spec: &ToolSpec, input: &Value) -> Vec<String> {
+        spec.subjects(input)
+    }
+
     /// Does the work. See [`Tool::call`].
     ///
     /// Cancel safety: the future is dropped at the deadline and on cancel.
@@ -106,6 +111,10 @@ struct Typed<T> {
 impl<T: TypedTool> Tool for Typed<T> {
     fn spec(&self) -> &ToolSpec {
         &self.spec
+    }
+
+    fn subjects(&self, input: &Value) -> Vec<String> {
+        self.tool.subjects(&self.spec, input)
     }
 
     async fn call(&self, ctx: ToolContext, input: Value) -> ToolOutput {

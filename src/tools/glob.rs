@@ -10,6 +10,7 @@ use std::{
 use globset::GlobSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use super::{
     hidden::Hidden,
@@ -61,6 +62,17 @@ impl TypedTool for Glob {
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
         spec.reads().subject("pattern")
+    }
+
+    fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {
+        let text = |name: &str| input.get(name).and_then(Value::as_str);
+        let pattern = text("pattern").unwrap_or_default();
+        match text("path") {
+            Some(path) if !pattern.starts_with('/') => {
+                self.workspace.aliases(&format!("{path}/{pattern}"))
+            }
+            _ => self.workspace.aliases(pattern),
+        }
     }
 
     async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {

@@ -11,8 +11,9 @@ use std::{
 use globset::GlobSet;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{hidden::Hidden, notice, pattern::compile, run, similar};
+use super::{aliases, hidden::Hidden, notice, pattern::compile, run, similar};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -62,6 +63,10 @@ impl TypedTool for Ls {
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
         spec.reads().subject("path")
+    }
+
+    fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {
+        aliases(&self.workspace, input, "path")
     }
 
     async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {

@@ -15,6 +15,8 @@ mod tests;
 
 use std::{path::Path, sync::Arc};
 
+use serde_json::Value;
+
 use crate::{
     error::Result,
     scope::Scope,
@@ -80,6 +82,12 @@ pub fn read_only(root: impl AsRef<Path>) -> Result<Vec<Arc<dyn Tool>>> {
     let workspace = Workspace::open(root)?;
     let tools = READ_ONLY.iter().map(|row| row.make(workspace.clone()));
     Ok(tools.collect())
+}
+
+/// The names of the path in an argument, for permission rules; without one it is the workspace.
+fn aliases(workspace: &Workspace, input: &Value, argument: &str) -> Vec<String> {
+    let path = input.get(argument).and_then(Value::as_str);
+    workspace.aliases(path.unwrap_or("."))
 }
 
 /// Runs the part of a tool that blocks, and stops it when nobody wants its result any more.

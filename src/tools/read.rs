@@ -10,8 +10,9 @@ use std::{
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::{run, similar};
+use super::{aliases, run, similar};
 use crate::{
     message::Media,
     spec::ToolSpec,
@@ -68,6 +69,10 @@ impl TypedTool for Read {
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
         spec.reads().subject("file_path")
+    }
+
+    fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {
+        aliases(&self.0, input, "file_path")
     }
 
     async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {

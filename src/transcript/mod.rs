@@ -287,7 +287,14 @@ impl Transcript {
         } else {
             let place = self.entries.len();
             make_unique(&mut message, place, &mut self.ids, &mut repairs);
-            self.entries.push(Kept::new(message));
+            match self.entries.last().map(|last| last.get().role) {
+                // The model goes on after a pause: vendors refuse two messages of it in a row.
+                Some(Role::Assistant) if role == Role::Assistant => {
+                    self.edit(place - 1, |last| last.parts.append(&mut message.parts));
+                    self.set_anchor(self.anchor);
+                }
+                _ => self.entries.push(Kept::new(message)),
+            }
         }
         for repair in repairs {
             tracing::warn!("{repair}");

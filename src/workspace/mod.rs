@@ -118,6 +118,26 @@ impl Workspace {
     pub fn resolve(&self, path: &str) -> Result<WorkPath, WorkError> {
         path::resolve(&[&self.0.root, &self.0.given], path)
     }
+
+    /// The names under which rules know a path: relative to the root, without `.` and `..`, and
+    /// the same with its links followed where that gives another name. A path that leads out has
+    /// only the name it was given; opening it is refused.
+    ///
+    /// For judging a spelling, not for opening: a link may change in between.
+    pub fn aliases(&self, path: &str) -> Vec<String> {
+        let Ok(inside) = self.resolve(path) else {
+            return vec![path.to_owned()];
+        };
+        let mut names = vec![inside.to_string()];
+        // What is not there yet has the links of the folders that are.
+        let real = inside.relative().ancestors().find_map(|above| {
+            let real = self.0.dir.canonicalize(path::or_dot(above)).ok()?;
+            let rest = inside.relative().strip_prefix(above).ok()?;
+            Some(shown(&real.join(rest)))
+        });
+        names.extend(real.filter(|real| *real != names[0]));
+        names
+    }
 }
 
 impl fmt::Debug for Workspace {

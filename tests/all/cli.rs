@@ -423,3 +423,122 @@ fn a_reader_that_goes_away_is_no_failure() {
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn an_answer_that_cannot_be_written_is_a_failure() {
+    let dir = folder();
+    for args in [
+        &["run", "Survey this folder"][..],
+        &["run", "--json", "Survey this folder"],
+    ] {
+        let full = std::fs::File::options()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let output = offshoot(dir.path())
+            .args(args)
+            .stdout(full)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 1, "{}", err(&output));
+        assert!(
+            err(&output).contains("standard output cannot be written"),
+            "{}",
+            err(&output)
+        );
+    }
+}
+
+#[test]
+fn events_of_a_structured_answer_are_the_published_format() {
+    let dir = folder();
+    write(
+        &dir,
+        "s.json",
+        r#"{"type":"object","properties":{"files":{"type":"integer"}},"required":["files"]}"#,
+    );
+    let output = run(
+        dir.path(),
+        &["run", "--json", "--schema", "s.json", "Survey this folder"],
+    );
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let text = out(&output);
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.first().unwrap()["type"], "run_start");
+    assert_eq!(lines.last().unwrap()["type"], "turn_end");
+}
+
+#[test]
+fn a_refused_structured_answer_has_the_code_of_a_refusal() {
+    let dir = folder();
+    write(&dir, "s.json", "true");
+    let output = run(
+        dir.path(),
+        &["run", "--schema", "s.json", "Survey this folder"],
+    );
+    assert_eq!(code(&output), 4, "{}", err(&output));
+}
+
+#[test]
+fn a_chat_from_a_pipe_is_text_and_stops_with_its_reader() {
+    let dir = folder();
+    let mut child = offshoot(dir.path())
+        .arg("chat")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(b"\xff\xfe").unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(err(&output).contains("not UTF-8"), "{}", err(&output));
+}
+
+#[test]
+fn a_limit_in_dollars_needs_a_price() {
+    let dir = folder();
+    let output = offshoot(dir.path())
+        .env("OPENAI_BASE_URL", "http://127.0.0.1:9/v1")
+        .args([
+            "run",
+            "-m",
+            "openai-chat/nobody-knows-it",
+            "--max-budget-usd",
+            "0.01",
+            "hi",
+        ])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 2, "{}", err(&output));
+    assert!(
+        err(&output).contains("price is not known"),
+        "{}",
+        err(&output)
+    );
+}
+
+#[test]
+fn a_time_limit_beyond_the_clock_is_no_limit() {
+    let dir = folder();
+    let output = run(
+        dir.path(),
+        &[
+            "run",
+            "--timeout",
+            "5000000000000000h",
+            "Survey this folder",
+        ],
+    );
+    assert_eq!(code(&output), 0, "{}", err(&output));
+}
+
+fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
+    let file = std::fs::OpenOptions::new()
+        .create_new(true)
+        .write(true)
+        .open(dir.path().join(name));
+    file.unwrap().write_all(text.as_bytes()).unwrap();
+}

@@ -16,6 +16,8 @@ mod kit;
 mod offline;
 mod permission;
 mod retry;
+#[cfg(feature = "testing")]
+mod review;
 mod sessions;
 mod steer;
 #[cfg(feature = "testing")]

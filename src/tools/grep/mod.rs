@@ -10,9 +10,10 @@ use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 use self::{filter::Filter, hits::Hits};
-use super::{newest::Newest, notice, read, run, similar};
+use super::{aliases, newest::Newest, notice, read, run, similar};
 use crate::{
     spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -126,6 +127,10 @@ impl TypedTool for Grep {
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
         spec.reads().subject("path")
+    }
+
+    fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {
+        aliases(&self.workspace, input, "path")
     }
 
     async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {

@@ -54,7 +54,10 @@ async fn turns(vendor: Vendor) {
         player.assert_played();
 
         let is_first = |kind: &&EventKind| {
-            !matches!(kind, EventKind::MessageEnd { .. } | EventKind::Restarted { .. })
+            !matches!(
+                kind,
+                EventKind::MessageEnd { .. } | EventKind::Restarted { .. }
+            )
         };
         let kinds = events.iter().map(|event| &event.kind);
         let first: Vec<_> = kinds.clone().take_while(is_first).collect();
