@@ -8,7 +8,7 @@ use std::{
 
 use super::{
     exit::Exit,
-    terminal::{Stream, harmless, painted, print_error, say},
+    terminal::{Stream, harmless, is_dumb, painted, print_error, say},
 };
 use crate::{
     event::{Event, EventKind, StopReason},
@@ -220,7 +220,7 @@ impl Renderer {
     }
 
     fn live(&mut self) {
-        if self.err == Target::Pipe || self.cursor == Cursor::AfterWords {
+        if self.err == Target::Pipe || self.cursor == Cursor::AfterWords || is_dumb() {
             return;
         }
         let line = format!(
@@ -232,7 +232,8 @@ impl Renderer {
         );
         write!(
             io::stderr(),
-            "\r\x1b[2K{}",
+            // Cut at the right edge: a line that wraps cannot be wiped.
+            "\r\x1b[2K\x1b[?7l{}\x1b[?7h",
             painted(Stream::Err, "2", &short(&line))
         )
         .ok();

@@ -36,8 +36,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
         Some(path) => Some(model::read_schema(path)?),
         None => None,
     };
-    let json_lines = matches.get_flag("json");
-    let ear = Ear::new(json_lines);
+    let ear = Ear::new(matches);
     let mut opened = model::open(matches, schema.is_some().then(|| ear.clone())).await?;
     if let Some(note) = &opened.note {
         terminal::say(note);
@@ -45,7 +44,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
     let interrupt = Interrupt::watch(opened.session.handle());
     let exit = match schema {
         Some(schema) => structured(&mut opened, prompt, schema, &ear).await,
-        None if json_lines => json(&mut opened, prompt).await,
+        None if ear.0.json => json(&mut opened, prompt).await,
         None => words(&mut opened, prompt).await,
     };
     // Still interruptible: what runs on a thread of its own can only be waited for.
@@ -144,9 +143,9 @@ struct Heard {
 }
 
 impl Ear {
-    fn new(json: bool) -> Self {
+    fn new(matches: &ArgMatches) -> Self {
         Self(Arc::new(Heard {
-            json,
+            json: matches.get_flag("json"),
             stop: Mutex::new(None),
             reader: Mutex::new(Reader::Listens),
             handle: OnceLock::new(),

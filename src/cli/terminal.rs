@@ -32,9 +32,13 @@ impl Stream {
     /// Colour only on a terminal, and never against the person's wish.
     pub(super) fn has_colour(self) -> bool {
         let unset = |name| std::env::var_os(name).is_none_or(|value| value.is_empty());
-        let dumb = std::env::var("TERM").is_ok_and(|term| term == "dumb");
-        self.is_terminal() && unset("NO_COLOR") && !dumb
+        self.is_terminal() && unset("NO_COLOR") && !is_dumb()
     }
+}
+
+/// Whether the terminal understands no escape sequence at all.
+pub(super) fn is_dumb() -> bool {
+    std::env::var("TERM").is_ok_and(|term| term == "dumb")
 }
 
 /// A text between two colour codes, or as it is.

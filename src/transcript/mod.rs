@@ -291,7 +291,12 @@ impl Transcript {
                 // The model goes on after a pause: vendors refuse two messages of it in a row.
                 Some(Role::Assistant) if role == Role::Assistant => {
                     self.edit(place - 1, |last| last.parts.append(&mut message.parts));
-                    self.set_anchor(self.anchor);
+                    // Counted once more rather than not at all.
+                    let covers = |anchor: Anchor| Anchor {
+                        covers: anchor.covers.min(place - 1),
+                        ..anchor
+                    };
+                    self.set_anchor(self.anchor.map(covers));
                 }
                 _ => self.entries.push(Kept::new(message)),
             }

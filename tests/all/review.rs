@@ -13,8 +13,8 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
     Agent, Answer as Reply, Asker, Budget, Event, EventKind, Hook, HookContext, Message, Note,
-    Outcome, Permissions, Question, Rule, Session, StopReason, ToolCall, ToolContext, ToolOutput,
-    ToolResult, ToolSpec, TypedTool, Urgency, Usage, Verdict,
+    Outcome, Permissions, Question, Rule, Scope, Session, StopReason, ToolCall, ToolContext,
+    ToolOutput, ToolResult, ToolSpec, TypedTool, Urgency, Usage, Verdict,
     testing::{Answer, Recorder, Scripted, check_history},
     tool_fn, typed,
 };
@@ -57,8 +57,8 @@ async fn a_cancel_keeps_the_words_whoever_hears_of_it_first() {
             deltas += 1;
             if deltas == 2 {
                 let handle = handle.clone();
-                std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_millis(50));
+                Scope::root().spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     handle.cancel();
                 });
             }
@@ -116,8 +116,8 @@ async fn a_tool_that_never_stops_talking_can_be_cancelled() {
     let agent = Agent::builder(model).tool(typed(Flood)).build().unwrap();
     let mut session = Session::new(agent);
     let handle = session.handle();
-    std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
+    Scope::root().spawn(async move {
+        tokio::time::sleep(Duration::from_millis(100)).await;
         handle.cancel();
     });
     let mut turn = session.submit_message("go");
@@ -151,8 +151,8 @@ async fn every_tool_start_has_its_end_also_after_a_cancel() {
             EventKind::ToolStart { call, .. } => {
                 starts.push(call);
                 let handle = handle.clone();
-                std::thread::spawn(move || {
-                    std::thread::sleep(Duration::from_millis(50));
+                Scope::root().spawn(async move {
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                     handle.cancel();
                 });
             }
@@ -589,7 +589,7 @@ async fn a_cancel_through_a_handle_from_before_reaches_an_owned_turn() {
 
 #[tokio::test]
 async fn a_deep_tree_spawns_and_ends_without_a_deep_stack() {
-    let root = offshoot::Scope::root();
+    let root = Scope::root();
     let mut leaf = root.clone();
     for _ in 0..20_000 {
         leaf = leaf.part();
