@@ -117,6 +117,11 @@ pub(super) fn answer<'s>(
                     None
                 }
                 None => {
+                    if shown && error.is_context_too_long() {
+                        let model = provider.model().full_name();
+                        let kind = EventKind::Restarted { dropped, model, error: error.to_string() };
+                        yield Step::Event(live.origin.event(kind));
+                    }
                     yield Step::Failed(error);
                     return;
                 }

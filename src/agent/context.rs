@@ -16,6 +16,8 @@ pub(super) enum Need {
     Usual,
     /// The vendor said that it is too long: it must get shorter.
     MustShrink,
+    /// It was made shorter for this call: if that does not help, nothing does.
+    Shrunk,
 }
 
 /// Makes the history fit. Says what it did; an error is why the turn must end.

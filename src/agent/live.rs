@@ -17,7 +17,7 @@ use crate::{
     hook::HookContext,
     id::TurnId,
     message::{Outcome, Urgency},
-    provider::Model,
+    provider::{Model, Stop},
     scope::Scope,
     sink::Origin,
     usage::{Cost, Usage},
@@ -153,6 +153,23 @@ impl<'a> Live<'a> {
             if mailbox.most_urgent() != Some(Urgency::Interrupt) {
                 std::future::pending().await
             }
+        }
+    }
+
+    /// Whether the message that was received ended because the window is full.
+    pub(super) fn is_out_of_room(&self) -> bool {
+        let stop = self.fold.as_ref().and_then(|fold| fold.stop.as_ref());
+        matches!(stop, Some((Stop::ContextFull, _)))
+    }
+
+    /// Drops the message that was received, and says so: it is asked for again.
+    pub(super) fn start_over(&mut self, why: &str) -> EventKind {
+        let dropped = self.fold.as_ref().map(Fold::text).unwrap_or_default();
+        self.book_broken(None);
+        EventKind::Restarted {
+            dropped,
+            model: self.model(self.model).full_name(),
+            error: why.into(),
         }
     }
 

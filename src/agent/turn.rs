@@ -132,6 +132,20 @@ pub(super) fn run(
                         false => StopReason::failed(error),
                     };
                 }
+                if need == Need::Usual && live.is_out_of_room() {
+                    // The answer is dropped only when there will be more room for another.
+                    if let Ok(told) = context::make_room(&mut live, Need::MustShrink).await {
+                        for kind in told {
+                            yield origin.event(kind);
+                        }
+                        yield origin.event(live.start_over("the answer ran out of room"));
+                        need = Need::Shrunk;
+                        continue;
+                    }
+                    if live.scope.is_cancelled() {
+                        break 'turn live.cancelled();
+                    }
+                }
                 need = Need::Usual;
                 // 10: charged, then kept, then told
                 let Some(mut fold) = live.fold.take() else {

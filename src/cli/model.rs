@@ -1,7 +1,7 @@
 //! From the command line to a session: model, tools, rules, budget.
 //! Refuses to print; what a person should know comes back as a note.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use clap::ArgMatches;
 
@@ -12,9 +12,11 @@ use crate::{
     error::{Error, ErrorKind, Result},
     permission::{Permissions, Unasked},
     provider::{self, Provider},
+    redact::Redactor,
     session::Session,
     tools,
     trace::JsonLines,
+    transcript::CompactionSettings,
 };
 
 /// The system prompt when none is given.
@@ -39,24 +41,47 @@ pub(super) async fn open(matches: &ArgMatches) -> Result<Opened> {
                 .map_or(SYSTEM.trim(), String::as_str),
         )
         .tools(tools::read_only(cwd)?)
-        .permissions(permissions(matches)?);
-    if let Some(steps) = matches.get_one::<u64>("max-turns") {
-        agent = agent.max_steps(*steps);
+        .permissions(permissions(matches)?)
+        .compaction(CompactionSettings::from_env()?);
+    let steps = matches.get_one::<u64>("max-turns").copied();
+    if let Some(steps) = steps.or(number("AGENT_MAX_TURNS")?) {
+        agent = agent.max_steps(steps);
+    }
+    if let Some(seconds) = number("AGENT_TOOL_TIMEOUT_SECONDS")? {
+        agent = agent.tool_deadline(Duration::from_secs(seconds));
     }
     let agent = agent.build()?;
     let model = agent.model_name();
     let mut session = Session::builder(agent).budget(budget(matches));
+    if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS")? {
+        session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
+    }
     if TerminalAsker::possible() {
         session = session.asker(TerminalAsker);
     }
     if let Some(path) = matches.get_one::<String>("trace") {
-        session = session.tracer(JsonLines::open(path)?);
+        session = session.tracer(JsonLines::open(path)?.redacting(Redactor::from_env()));
     }
     Ok(Opened {
         session: session.open().await?,
         model,
         note,
     })
+}
+
+/// A whole number above nothing in a variable; nothing when it is not set.
+fn number(variable: &str) -> Result<Option<u64>> {
+    let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(Error::new(
+            ErrorKind::Config,
+            format!("bad value of {variable}: `{text}`"),
+        )
+        .with_hint("set it to a whole number above 0, or unset it")),
+    }
 }
 
 async fn choose(name: Option<&String>) -> Result<(Arc<dyn Provider>, Option<String>)> {
@@ -95,7 +120,7 @@ fn budget(matches: &ArgMatches) -> Budget {
     if let Some(dollars) = matches.get_one::<f64>("max-budget-usd") {
         budget = budget.dollars(*dollars);
     }
-    if let Some(time) = matches.get_one::<std::time::Duration>("timeout") {
+    if let Some(time) = matches.get_one::<Duration>("timeout") {
         budget = budget.time(*time);
     }
     budget

@@ -56,6 +56,10 @@ ollama/NAME, offline.\nWithout --model: OFFSHOOT_MODEL, then the vendor whose ke
 (ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY), then a local Ollama, then the built-in \
 offline model.";
 
+const VARIABLES_HELP: &str = "Also read: AGENT_MAX_TURNS, AGENT_MAX_CONCURRENT_TOOLS, \
+AGENT_TOOL_TIMEOUT_SECONDS, AGENT_AUTO_COMPACT, AGENT_MICROCOMPACT, \
+CLAUDE_CODE_AUTO_COMPACT_WINDOW, CLAUDE_AUTOCOMPACT_PCT_OVERRIDE, NO_COLOR, OFFSHOOT_HOME.";
+
 const EXIT_HELP: &str = "Exit codes: 0 finished, 1 failed, 2 usage, 3 a limit was hit (budget, \
 time, turns or context), 4 refused, 130 cancelled.";
 
@@ -96,7 +100,7 @@ fn run_arguments(command: Command) -> Command {
         .after_long_help(format!(
             "{AFTER_HELP}\n\nOn a terminal everything the model says is streamed; into a pipe only \
              the final answer is written. Everything else goes to standard error, and only on a \
-             terminal.\n\n{EXIT_HELP}"
+             terminal.\n\n{VARIABLES_HELP}\n\n{EXIT_HELP}"
         ))
 }
 

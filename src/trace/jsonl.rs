@@ -13,6 +13,7 @@ use crate::{
     durable::Lines,
     error::{Error, ErrorKind, Result},
     event::Event,
+    redact::Redactor,
 };
 
 /// Bytes of lines that wait to be written.
@@ -33,6 +34,7 @@ const CLOSE_WAIT: Duration = Duration::from_secs(5);
 pub struct JsonLines {
     shared: Arc<Shared>,
     writer: Mutex<Option<JoinHandle<()>>>,
+    redactor: Redactor,
 }
 
 #[derive(Debug, Default)]
@@ -108,7 +110,18 @@ impl JsonLines {
         Ok(Self {
             shared,
             writer: Mutex::new(Some(writer)),
+            redactor: Redactor::new(),
         })
+    }
+
+    /// With these secrets taken out of each line before it is written.
+    ///
+    /// Each event is looked at by itself: a secret that a model spells out over several pieces is
+    /// found where an event holds it whole, not in its pieces.
+    #[must_use]
+    pub fn redacting(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
     }
 
     /// How many events are not in the file: the queue was full, or the disk refused.
@@ -163,13 +176,17 @@ impl JsonLines {
 impl Tracer for JsonLines {
     fn hear(&self, event: &Event) {
         // Encoded outside the lock; the length is what bounds the queue.
-        let line = serde_json::to_vec(event);
+        let line = serde_json::to_string(event);
+        let line = line.map(|line| {
+            let mut clean = self.redactor.redact(&line).into_owned();
+            clean.push('\n');
+            clean.into_bytes()
+        });
         let mut state = self.shared.state();
-        let Ok(mut line) = line else {
+        let Ok(line) = line else {
             state.dropped += 1;
             return;
         };
-        line.push(b'\n');
         if state.phase != Phase::Open || state.block.len() + line.len() > QUEUE_BYTES {
             state.dropped += 1;
             return;

@@ -181,6 +181,46 @@ fn help_version_completions_and_man_go_to_standard_output() {
     }
 }
 
+#[test]
+fn variables_are_read_or_refused() {
+    let dir = folder();
+    let output = offshoot(dir.path())
+        .args(["run", "--json", "Survey this folder and tell me what it is"])
+        .env("AGENT_MAX_TURNS", "1")
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 3, "{}", err(&output));
+    for (variable, value) in [
+        ("AGENT_MAX_TURNS", "many"),
+        ("AGENT_TOOL_TIMEOUT_SECONDS", "0"),
+    ] {
+        let output = offshoot(dir.path())
+            .args(["run", "hi"])
+            .env(variable, value)
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 2, "{variable}: {}", err(&output));
+        assert!(err(&output).contains(variable), "{}", err(&output));
+    }
+}
+
+#[test]
+fn a_trace_holds_no_key() {
+    let dir = folder();
+    let said = "your key is sk-ant-secret-key-1, I see";
+    let (_runtime, server) = serve(Script::repeat(
+        Answer::text(said).split(offshoot::testing::Split::Whole),
+    ));
+    let output = with_anthropic(&mut offshoot(dir.path()), &server)
+        .args(["run", "--trace", "trace.jsonl", "hi"])
+        .output()
+        .unwrap();
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let text = std::fs::read_to_string(dir.path().join("trace.jsonl")).unwrap();
+    assert!(text.contains("your key is [redacted], I see"), "{text}");
+    assert!(!text.contains("sk-ant-secret-key-1"), "{text}");
+}
+
 /// A runtime for the server; the command is a process of its own.
 fn serve(script: Script) -> (tokio::runtime::Runtime, ModelServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread()

@@ -206,24 +206,41 @@ async fn p21_a_vendor_that_says_too_long_is_asked_again_once_after_a_summary() {
 }
 
 #[tokio::test]
+async fn p21_an_answer_that_runs_out_of_room_is_asked_again_once_after_a_summary() {
+    let model = model(
+        200_000,
+        |_| summary(),
+        |seen| match seen.number {
+            1 => Answer::text("I have seen").stop(Stop::ContextFull),
+            _ => "fine".into(),
+        },
+    );
+    let old = (0..8).flat_map(|_| [Message::user(words(300)), Message::assistant(words(300))]);
+    let (mut session, recorder) = open(Agent::builder(model.clone()).history(old.collect())).await;
+    let outcome = session.submit_message("go").finish().await;
+    assert_eq!(outcome.stop, StopReason::Finished);
+    assert_eq!((model.count(), compactions(&recorder).len()), (3, 1));
+    assert_eq!(recorder.text(), "fine", "what was dropped is told");
+    // Paid for all the same.
+    assert_eq!(outcome.usage.requests, 3);
+    assert_eq!(session.history().last().unwrap().text(), "fine");
+}
+
+#[tokio::test]
 async fn p21_a_second_too_long_is_context_full_and_a_summary_that_is_too_long_does_not_loop() {
     let too_long = || Answer::error(Error::new(ErrorKind::ContextTooLong, "prompt is too long"));
     let old = || (0..8).flat_map(|_| [Message::user(words(300)), Message::assistant(words(300))]);
     let full = || Answer::text("I have").stop(Stop::ContextFull);
-    let rows: [(
-        &str,
-        fn() -> Answer,
-        Box<dyn Fn() -> Answer + Send + Sync>,
-        u64,
-    ); 3] = [
-        ("always", summary, Box::new(too_long), 3),
+    type Play = fn() -> Answer;
+    let rows: [(&str, Play, Play, u64); 3] = [
+        ("always", summary, too_long, 3),
         (
             "and the summary too",
             || Answer::error(Error::new(ErrorKind::ContextTooLong, "no")),
-            Box::new(too_long),
+            too_long,
             8,
         ),
-        ("as a stop word", summary, Box::new(full), 3),
+        ("as a stop word", summary, full, 3),
     ];
     for (what, sum, answer, most) in rows {
         let model = model(200_000, move |_| sum(), move |_| answer());

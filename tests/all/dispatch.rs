@@ -13,13 +13,14 @@ use std::{
 use futures::StreamExt;
 use offshoot::{
     Agent, Event, EventKind, Message, Outcome, Permissions, Scope, Session, Tool, ToolOutput,
+    provider::Anthropic,
     testing::{Answer, ModelServer, Recorder, Script, Scripted, check_history},
 };
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::kit::{
-    Dice, alone, claude, echo, hang, names, outcomes, results, shared, size, spec, stop_of, work,
+    Dice, alone, echo, hang, names, outcomes, results, shared, size, spec, stop_of, work,
 };
 
 /// A message that calls these tools, in order, without arguments.
@@ -573,9 +574,13 @@ async fn t5_random_bytes_reach_the_vendor_as_valid_json() {
             "done".into()
         }
     }));
-    let agent = Agent::builder(claude(&server))
-        .tool(tool)
-        .max_steps(rounds + 1);
+    // Nothing is to be summarised away here.
+    let model = Anthropic::builder("claude-test")
+        .base_url(server.url())
+        .model_limits(100_000_000, 8_192)
+        .build()
+        .unwrap();
+    let agent = Agent::builder(model).tool(tool).max_steps(rounds + 1);
     let mut session = Session::new(agent.build().unwrap());
     assert_eq!(session.submit_message("go").text().await.unwrap(), "done");
     let body = server.requests().pop().unwrap().json();

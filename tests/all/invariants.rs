@@ -923,6 +923,7 @@ async fn inv14_a_note_cannot_forge_the_frame_it_comes_in() {
 struct Counting {
     model: Model,
     calls: u64,
+    newest: usize,
     asked: AtomicU64,
     encoded: Arc<AtomicU64>,
 }
@@ -934,7 +935,9 @@ impl Provider for Counting {
 
     fn stream(&self, request: &Request<'_>, _: &Scope) -> offshoot::Result<Deltas> {
         let number = self.asked.fetch_add(1, SeqCst);
-        for message in request.history {
+        // All of it to count; for the clock only what is new, so that the engine's own work shows.
+        let from = request.history.len().saturating_sub(self.newest);
+        for message in &request.history[from..] {
             message.encoded("counting", |_| {
                 self.encoded.fetch_add(1, SeqCst);
                 vec![b'x'; 64]
@@ -972,11 +975,12 @@ impl Provider for Counting {
 }
 
 /// One turn of so many tool calls: the time of a step, and how often a message was encoded.
-async fn steps(calls: u64) -> (Duration, u64, usize) {
+async fn steps(calls: u64, newest: usize) -> (Duration, u64, usize) {
     let encoded = Arc::new(AtomicU64::new(0));
     let model = Counting {
         model: Model::unknown("counting", "counting"),
         calls,
+        newest,
         asked: AtomicU64::new(0),
         encoded: encoded.clone(),
     };
@@ -999,19 +1003,19 @@ async fn steps(calls: u64) -> (Duration, u64, usize) {
 
 #[tokio::test]
 async fn inv16_each_message_is_encoded_once_and_a_step_does_not_grow() {
+    for calls in [50, 800] {
+        let (_, encoded, messages) = steps(calls, usize::MAX).await;
+        // The last answer is in the history and was never sent.
+        assert_eq!((encoded, messages as u64), (2 * calls + 1, 2 * calls + 2));
+    }
     let (mut short, mut long) = (Duration::MAX, Duration::MAX);
     for _ in 0..5 {
-        let (step, encoded, messages) = steps(50).await;
-        // The last answer is in the history and was never sent.
-        assert_eq!((encoded, messages), (101, 102));
-        short = short.min(step);
-        let (step, encoded, messages) = steps(800).await;
-        assert_eq!((encoded, messages), (1_601, 1_602));
-        long = long.min(step);
+        short = short.min(steps(50, 3).await.0);
+        long = long.min(steps(800, 3).await.0);
     }
-    // The best of five against the best of five: sixteen times the history, not even thrice the time.
+    // The best of five against the best of five: sixteen times the history, not even twice the time.
     assert!(
-        long < short * 3,
+        long < short * 2,
         "a step of 50: {short:?}, of 800: {long:?}"
     );
 }

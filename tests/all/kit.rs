@@ -65,7 +65,7 @@ pub(crate) fn names(events: &[Event]) -> Vec<String> {
 }
 
 /// A tool from what it says of itself and a closure that gets the context too.
-pub struct Work<F> {
+pub(crate) struct Work<F> {
     spec: ToolSpec,
     run: F,
 }
@@ -86,7 +86,7 @@ where
 }
 
 /// See [`Work`].
-pub fn work<F, R>(spec: ToolSpec, run: F) -> Arc<dyn Tool>
+pub(crate) fn work<F, R>(spec: ToolSpec, run: F) -> Arc<dyn Tool>
 where
     F: Fn(ToolContext, Value) -> R + Send + Sync + 'static,
     R: Future<Output = ToolOutput> + Send + 'static,
@@ -95,17 +95,17 @@ where
 }
 
 /// A tool that takes any object, in the careful lane.
-pub fn spec(name: &'static str) -> ToolSpec {
+pub(crate) fn spec(name: &'static str) -> ToolSpec {
     ToolSpec::new(name, "For a test", json!({"type": "object"}))
 }
 
 /// As [`spec`], beside others.
-pub fn shared(name: &'static str) -> ToolSpec {
+pub(crate) fn shared(name: &'static str) -> ToolSpec {
     spec(name).lane(Lane::Shared)
 }
 
 /// A shared tool that never ends, after writing a few words and telling watchers so.
-pub fn hang() -> Arc<dyn Tool> {
+pub(crate) fn hang() -> Arc<dyn Tool> {
     work(shared("hang"), |ctx, _| async move {
         ctx.output().write("half a word");
         ctx.update("hanging");
@@ -114,7 +114,7 @@ pub fn hang() -> Arc<dyn Tool> {
 }
 
 /// An Anthropic client of this server.
-pub fn claude(server: &ModelServer) -> Anthropic {
+pub(crate) fn claude(server: &ModelServer) -> Anthropic {
     Anthropic::builder("claude-test")
         .base_url(server.url())
         .build()
@@ -122,7 +122,7 @@ pub fn claude(server: &ModelServer) -> Anthropic {
 }
 
 /// Quick retries, for tests on a real clock.
-pub fn quick() -> RetryPolicy {
+pub(crate) fn quick() -> RetryPolicy {
     RetryPolicy {
         base: Duration::from_millis(1),
         cap: Duration::from_millis(5),
@@ -131,7 +131,7 @@ pub fn quick() -> RetryPolicy {
 }
 
 /// The smaller size of a proof, or the whole of it under `OFFSHOOT_PROOF=full`.
-pub fn size<T>(ci: T, full: T) -> T {
+pub(crate) fn size<T>(ci: T, full: T) -> T {
     if std::env::var("OFFSHOOT_PROOF").is_ok_and(|size| size == "full") {
         full
     } else {
@@ -140,19 +140,19 @@ pub fn size<T>(ci: T, full: T) -> T {
 }
 
 /// All results of a conversation, in order: call id, outcome, text.
-pub fn results(history: &[Message]) -> Vec<(String, Outcome, String)> {
+pub(crate) fn results(history: &[Message]) -> Vec<(String, Outcome, String)> {
     let row = |r: &offshoot::ToolResult| (r.call.to_string(), r.outcome, r.joined_text());
     let of = |m: &Message| m.tool_results().map(row).collect::<Vec<_>>();
     history.iter().flat_map(of).collect()
 }
 
 /// The outcomes of all results.
-pub fn outcomes(history: &[Message]) -> Vec<Outcome> {
+pub(crate) fn outcomes(history: &[Message]) -> Vec<Outcome> {
     results(history).into_iter().map(|row| row.1).collect()
 }
 
 /// Why the only turn of these events ended.
-pub fn stop_of(events: &[Event]) -> &StopReason {
+pub(crate) fn stop_of(events: &[Event]) -> &StopReason {
     match events.last().map(|event| &event.kind) {
         Some(EventKind::TurnEnd { stop, .. }) => stop,
         other => panic!("the last event is no end: {other:?}"),
@@ -160,17 +160,17 @@ pub fn stop_of(events: &[Event]) -> &StopReason {
 }
 
 /// Numbers that look random and are the same in every run: xorshift.
-pub struct Dice(pub u64);
+pub(crate) struct Dice(pub u64);
 
 impl Dice {
-    pub fn roll(&mut self) -> u64 {
+    pub(crate) fn roll(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
         self.0
     }
 
-    pub fn below(&mut self, limit: u64) -> u64 {
+    pub(crate) fn below(&mut self, limit: u64) -> u64 {
         self.roll() % limit
     }
 }
@@ -178,7 +178,7 @@ impl Dice {
 /// Runs one test of this program in a process of its own, where nothing else uses memory, files or
 /// time. The test calls this first and goes on when it says that it is alone.
 #[expect(clippy::disallowed_methods, reason = "a test program starts itself")]
-pub fn alone(test: &str) -> bool {
+pub(crate) fn alone(test: &str) -> bool {
     const ALONE: &str = "OFFSHOOT_TEST_ALONE";
     if std::env::var_os(ALONE).is_some() {
         return true;

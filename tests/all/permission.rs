@@ -66,12 +66,10 @@ async fn b36_the_whole_table_of_modes_accesses_and_askers() {
         for access in accesses {
             for who in [Who::Nobody, Who::Yes, Who::No, Who::Panics] {
                 let what = format!("{mode:?} {access:?} {who:?}");
-                let asks = match (mode, access) {
-                    (_, Access::Reads) | (Mode::Bypass, _) => false,
-                    (Mode::AcceptEdits, Access::Edits) => false,
-                    (Mode::Plan, _) => false,
-                    _ => true,
-                };
+                let asks = matches!(
+                    (mode, access),
+                    (Mode::Ask, Access::Edits | Access::Acts) | (Mode::AcceptEdits, Access::Acts)
+                );
                 let denied = match (mode, access) {
                     (Mode::Plan, Access::Edits | Access::Acts) => true,
                     _ => asks && matches!(who, Who::No | Who::Panics),
@@ -134,7 +132,8 @@ async fn b36_with_nobody_there_a_question_can_be_a_no() {
 async fn rules_beat_modes_and_deny_beats_all() {
     let rules = |list: &[&str]| list.iter().map(|rule| rule.parse().unwrap()).collect();
     // Mode, allow, ask, deny; who is asked; whether it runs.
-    let table: [(Mode, &[&str], &[&str], &[&str], Who, bool); 7] = [
+    type Row<'a> = (Mode, &'a [&'a str], &'a [&'a str], &'a [&'a str], Who, bool);
+    let table: [Row<'_>; 7] = [
         (Mode::Ask, &["tool(x)"], &[], &[], Who::No, true),
         (Mode::Ask, &["tool(y)"], &[], &[], Who::No, false),
         (Mode::Ask, &["tool"], &["tool(x)"], &[], Who::No, false),

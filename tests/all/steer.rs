@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, AgentBuilder, EventKind, Message, Note, Outcome, Session, StopReason, Urgency,
+    Agent, AgentBuilder, Error, ErrorKind, EventKind, Message, Note, Outcome, Permissions, Session,
+    StopReason, Unasked, Urgency,
     testing::{Answer, Recorder, Scripted, check_history},
 };
 use serde_json::json;
@@ -183,6 +184,42 @@ async fn what_is_urgent_breaks_off_a_tool_and_a_model() {
     assert_eq!(said(&model.seen()[1].messages).last().unwrap(), "stop that");
     check_history(&model.seen()[1].messages).unwrap();
     recorder.assert_one_turn_end();
+}
+
+#[tokio::test]
+async fn what_is_urgent_ends_a_retry_wait_and_a_wait_for_a_person() {
+    let urgent = || vec![note("stop that", Urgency::Interrupt)];
+    let busy = Error::new(ErrorKind::Overloaded, "busy").with_retry_after(Duration::from_secs(50));
+    let asks = Permissions {
+        unasked: Unasked::Wait,
+        ..Permissions::default()
+    };
+    let echoes = Answer::empty().call("echo", json!({"text": "x"}));
+    type Fits = fn(&EventKind) -> bool;
+    let rows: [(Answer, Fits, &[Outcome]); 2] = [
+        (
+            busy.into(),
+            |kind| matches!(kind, EventKind::Retrying { .. }),
+            &[],
+        ),
+        (
+            echoes,
+            |kind| matches!(kind, EventKind::Approval { .. }),
+            &[Outcome::NeverStarted],
+        ),
+    ];
+    for (first, fits, words) in rows {
+        let model = Scripted::new([first, "done".into()]);
+        let agent = Agent::builder(model.clone()).permissions(asks.clone());
+        let (mut session, recorder) = open(agent).await;
+        let turn = turn_with(&mut session, fits, urgent());
+        let stop = tokio::time::timeout(Duration::from_secs(2), turn).await;
+        assert_eq!(stop.expect("the wait ends"), StopReason::Finished);
+        assert_eq!(outcomes(&session.history()), words);
+        assert_eq!(said(&model.seen()[1].messages).last().unwrap(), "stop that");
+        check_history(&model.seen()[1].messages).unwrap();
+        recorder.assert_one_turn_end();
+    }
 }
 
 #[tokio::test]

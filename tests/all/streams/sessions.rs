@@ -43,7 +43,8 @@ async fn turns(vendor: Vendor) {
         let (deltas, error) = ask(&*provider).await;
 
         player.next(vendor.reply(vector.body.clone()));
-        if error.as_ref().is_some_and(Error::is_context_too_long) {
+        let full = matches!(stop(&deltas), Some((Stop::ContextFull, _)));
+        if full || error.as_ref().is_some_and(Error::is_context_too_long) {
             // Row P21: it shortens what it can and asks once more.
             player.next(vendor.reply(vector.body.clone()));
         }
@@ -52,7 +53,9 @@ async fn turns(vendor: Vendor) {
         let events: Vec<Event> = session.submit_message("go").collect().await;
         player.assert_played();
 
-        let is_first = |kind: &&EventKind| !matches!(kind, EventKind::MessageEnd { .. });
+        let is_first = |kind: &&EventKind| {
+            !matches!(kind, EventKind::MessageEnd { .. } | EventKind::Restarted { .. })
+        };
         let kinds = events.iter().map(|event| &event.kind);
         let first: Vec<_> = kinds.clone().take_while(is_first).collect();
         let shown: Vec<_> = first.iter().filter(|kind| kind.is_delta()).collect();
