@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use serde_json::Value;
 
 use super::{
@@ -13,7 +13,7 @@ use super::{
     gemini, ollama, openai,
 };
 use crate::{
-    error::Error,
+    error::{Error, Result},
     http::{Framing, replay},
 };
 
@@ -31,8 +31,12 @@ fn runtime() -> tokio::runtime::Runtime {
 }
 
 async fn read<D: Decode>(framing: Framing, decoder: D, chunks: Vec<Bytes>) -> Reading {
+    collect(follow(replay(framing, chunks), decoder)).await
+}
+
+async fn collect(stream: impl Stream<Item = Result<Delta>>) -> Reading {
     let mut deltas = Vec::new();
-    let mut stream = std::pin::pin!(follow(replay(framing, chunks), decoder));
+    let mut stream = std::pin::pin!(stream);
     while let Some(delta) = stream.next().await {
         match delta {
             Ok(delta) => deltas.push(delta),
@@ -120,4 +124,26 @@ fn p13_gemini_at_every_split() {
 #[test]
 fn p13_ollama_at_every_split() {
     assert_eq!(split("ollama", ollama::decoder), 34);
+}
+
+/// The twin: a framer that forgets what the chunk before began.
+#[test]
+fn twin_p13_a_framer_without_memory_fails_the_proof() {
+    let runtime = runtime();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/streams/openai-chat");
+    let body = Bytes::from(std::fs::read(root.join("text.sse")).unwrap());
+    let decoder = openai::chat_decoder;
+    let whole = runtime.block_on(read(Framing::Sse, decoder(), vec![body.clone()]));
+    let unnoticed = |at: &usize| {
+        let halves = [body.slice(..*at), body.slice(*at..)];
+        let [first, second] = halves.map(|half| replay(Framing::Sse, [half]));
+        runtime.block_on(collect(follow(first.chain(second), decoder()))) == whole
+    };
+    let unnoticed = (1..body.len()).filter(unnoticed).count();
+    // Between two events nothing need be remembered, and some frames say nothing that is new.
+    assert!(
+        unnoticed > 0 && unnoticed * 4 < body.len(),
+        "{unnoticed} of {}",
+        body.len()
+    );
 }

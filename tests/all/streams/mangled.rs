@@ -9,9 +9,10 @@ use std::{
     },
 };
 
+use futures::StreamExt;
 use offshoot::{
-    Agent, ErrorKind, Outcome, RetryPolicy, Role, Session, StopReason, Tool,
-    provider::Stop,
+    Agent, ErrorKind, Outcome, RetryPolicy, Role, Scope, Session, StopReason, Tool,
+    provider::{Delta, Deltas, Model, Provider, Request, Stop},
     testing::{Answer, ModelServer, Reply, Script, check_history},
     tool_fn,
 };
@@ -40,7 +41,11 @@ fn write(ran: &Arc<AtomicUsize>) -> Arc<dyn Tool> {
 }
 
 fn session(vendor: Vendor, server: &ModelServer, ran: &Arc<AtomicUsize>) -> Session {
-    let agent = Agent::builder_for(vendor.provider(&server.url()))
+    session_with(vendor.provider(&server.url()), ran)
+}
+
+fn session_with(provider: Arc<dyn Provider>, ran: &Arc<AtomicUsize>) -> Session {
+    let agent = Agent::builder_for(provider)
         .tool(write(ran))
         .retry(RetryPolicy::never());
     Session::new(agent.build().unwrap())
@@ -217,5 +222,50 @@ async fn p20_a_model_that_never_fits_is_stopped() {
         assert_eq!(outcome.stop, StopReason::Truncated, "{vendor:?}");
         assert_eq!((ran.load(SeqCst), server.count()), (0, 3), "{vendor:?}");
         check_history(&session.history()).unwrap();
+    }
+}
+
+/// The defence removed: spoilt arguments are mended, and an answer that was cut off counts as done.
+#[derive(Debug)]
+struct Mending(Arc<dyn Provider>);
+
+impl Provider for Mending {
+    fn model(&self) -> &Model {
+        self.0.model()
+    }
+
+    fn stream(&self, request: &Request<'_>, scope: &Scope) -> offshoot::Result<Deltas> {
+        let mended = self.0.stream(request, scope)?.map(|delta| {
+            Ok(match delta? {
+                Delta::Arguments { part, .. } | Delta::ArgumentsDone { part, .. } => {
+                    let json = ARGUMENTS.to_owned();
+                    Delta::ArgumentsDone { part, json }
+                }
+                Delta::Stop { raw, .. } => Delta::Stop {
+                    stop: Stop::Done,
+                    raw,
+                },
+                other => other,
+            })
+        });
+        Ok(mended.boxed())
+    }
+}
+
+#[tokio::test]
+async fn twin_p16_p20_mended_arguments_run_and_the_proof_sees_it() {
+    for vendor in VENDORS {
+        for text in mangled().iter().step_by(20) {
+            for stop in [Stop::Done, Stop::Length] {
+                let call = Answer::empty().call_text("Write", text.as_str()).stop(stop);
+                let server = ModelServer::start(Script::replies([call, Answer::text("ok")]));
+                let ran = Arc::<AtomicUsize>::default();
+                let provider = Mending(vendor.provider(&server.url()));
+                let mut session = session_with(Arc::new(provider), &ran);
+                let outcome = session.submit_message("go").finish().await;
+                assert_eq!(outcome.stop, StopReason::Finished);
+                assert_eq!(ran.load(SeqCst), 1, "{vendor:?}: {text}");
+            }
+        }
     }
 }
