@@ -178,7 +178,7 @@ impl Renderer {
             StopReason::Finished | StopReason::Failed { .. } => None,
             StopReason::Truncated => Some("the answer was cut off at the output limit".to_owned()),
             StopReason::Cancelled => Some("cancelled".to_owned()),
-            StopReason::BudgetSpent { limit } => Some(format!("stopped at the limit: `{limit}`")),
+            StopReason::BudgetSpent { limit } => Some(format!("the limit is reached: `{limit}`")),
             StopReason::ContextFull => Some("the history no longer fits the model".to_owned()),
             StopReason::Refused { reason } => Some(format!("refused: {}", harmless(reason))),
         };
