@@ -133,7 +133,7 @@ pub use crate::{
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, StopReason},
-    hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
+    hook::{ChildEnd, Ground, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
     http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},

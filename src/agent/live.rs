@@ -93,10 +93,11 @@ impl<'a> Live<'a> {
     }
 
     pub(super) fn at(&self) -> HookContext {
-        HookContext {
-            agent: self.origin.agent.clone(),
-            turn: self.origin.turn,
-        }
+        HookContext::new(
+            self.talk.grant.session.clone(),
+            self.origin.agent.clone(),
+            self.origin.turn,
+        )
     }
 
     pub(super) fn model(&self, index: usize) -> &Model {
