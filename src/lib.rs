@@ -128,12 +128,15 @@ mod readme {}
 
 pub use crate::{
     agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
-    backend::{Backend, Capabilities, Control, Conversation, Grant, Steering, Task, ToolCustody},
+    backend::{
+        Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape, Steering,
+        Task, ToolCustody,
+    },
     budget::{Budget, Limit, Meter, Spent},
-    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
+    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
     error::{Error, ErrorKind, Result},
-    event::{Compaction, Event, EventKind, FORMAT, StopReason},
-    hook::{ChildEnd, Ground, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
+    event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
+    hook::{ChildEnd, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
     http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
@@ -142,14 +145,17 @@ pub use crate::{
         ToolResult, Urgency,
     },
     options::{Delivery, Effort, Options},
-    permission::{Answer, Asker, Mode, Permissions, Question, Rule, Ruling, Unasked},
+    permission::{
+        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling, Unasked,
+    },
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{Drained, Mailbox, MailboxFull},
     scope::{Receipt, Scope, WaitFor, Waiting},
     session::{
-        MAX_CORRECTIONS, OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream,
+        EventWatch, MAX_CORRECTIONS, MAX_WATCH, OwnedTurn, Session, SessionBuilder, SessionHandle,
+        TurnOutcome, TurnStream, WATCH_CAPACITY,
     },
-    sink::{SINK_CAPACITY, Sink, SinkReader},
+    sink::{SINK_CAPACITY, Sink},
     spec::{Access, Effect, Lane, ToolSpec},
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
@@ -157,7 +163,7 @@ pub use crate::{
         Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
         Trimming,
     },
-    usage::{Cost, Price, Usage},
+    usage::{Cost, Price, Spending, Usage},
 };
 
 #[cfg(feature = "local")]

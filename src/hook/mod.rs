@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use self::chain::{Hooks, Point};
-pub use self::tree::{ChildEnd, Ground, Spawn};
+pub use self::tree::{ChildEnd, Spawn};
 use crate::{
     id::{AgentPath, SessionId, TurnId},
     message::{Message, Note, ToolCall, ToolResult},

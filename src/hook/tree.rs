@@ -3,7 +3,7 @@
 
 use std::borrow::Cow;
 
-use crate::{id::AgentPath, message::Outcome};
+use crate::{event::Ground, id::AgentPath, message::Outcome};
 
 /// A child agent that is about to be opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,17 +19,6 @@ pub struct Spawn {
     pub prompt: String,
     /// Whether its parent waits for it.
     pub ground: Ground,
-}
-
-/// Whether a parent waits for its child.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Ground {
-    /// The call that opened it returns with its words.
-    #[default]
-    Foreground,
-    /// The call returns at once; a note comes when it has ended.
-    Background,
 }
 
 impl Spawn {

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use super::{Permissions, Ruling, Unasked};
+use super::{Mode, Permissions, Ruling, Unasked};
 use crate::spec::ToolSpec;
 
 /// The permissions of an agent and of every agent above it. Cheap to clone.
@@ -56,9 +56,10 @@ impl Rulebook {
     /// Whether a page can hold a call back, so that an agent whose tools we do not run may not be
     /// trusted with it.
     pub fn restricts(&self) -> bool {
-        let open = |page: &Permissions| {
-            page.mode == super::Mode::Bypass && page.deny.is_empty() && page.ask.is_empty()
+        let restricts = |page: &Permissions| {
+            let asks = page.mode != Mode::Bypass && page.unasked != Unasked::Allow;
+            page.mode == Mode::Plan || asks || !page.deny.is_empty() || !page.ask.is_empty()
         };
-        !self.pages.iter().all(open)
+        self.pages.iter().any(restricts)
     }
 }
