@@ -129,7 +129,7 @@ mod readme {}
 pub use crate::{
     agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
     backend::{Backend, Capabilities, Control, Conversation, Grant, Steering, Task, ToolCustody},
-    budget::{Budget, Limit, Meter, Spent},
+    budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, StopReason},
@@ -157,7 +157,7 @@ pub use crate::{
         Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
         Trimming,
     },
-    usage::{Cost, Price, Usage},
+    usage::{Cost, Left, Price, Spending, Usage},
 };
 
 #[cfg(feature = "local")]
