@@ -57,6 +57,8 @@ pub(crate) struct Terms {
     pub(crate) output_cap: usize,
     /// What the calling agent hands down to agents it opens.
     pub(crate) above: Arc<dyn Any + Send + Sync>,
+    /// Stands for the message whose calls these are.
+    pub(crate) message: Arc<()>,
 }
 
 /// What happens while calls run, in the order it happens.
@@ -283,6 +285,7 @@ impl Running {
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),
             above: Some(terms.above.clone()),
+            message: terms.message.clone(),
         });
         let board = board.clone();
         let inside = ctx.clone();

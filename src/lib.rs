@@ -112,6 +112,7 @@ mod workspace;
 mod agent;
 // Floor 6: doors.
 mod session;
+mod subagent;
 // Floor 7: workshops.
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -132,7 +133,7 @@ pub use crate::{
         Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape, Steering,
         Task, ToolCustody,
     },
-    budget::{Budget, Limit, Meter, Spent},
+    budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
@@ -157,13 +158,17 @@ pub use crate::{
     },
     sink::{SINK_CAPACITY, Sink},
     spec::{Access, Effect, Lane, ToolSpec},
+    subagent::{
+        AGENT, AgentGroup, AgentKind, AgentKinds, AgentTool, Answered, Child,
+        DEFAULT_CHILD_DEADLINE, GroupPolicy, MAX_NOTE_TEXT, NO_PROGRESS, Order, Refusal, subagents,
+    },
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
     transcript::{
         Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
         Trimming,
     },
-    usage::{Cost, Price, Spending, Usage},
+    usage::{Cost, Left, Price, Spending, Usage},
 };
 
 #[cfg(feature = "local")]

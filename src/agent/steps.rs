@@ -1,7 +1,10 @@
 //! The details of single steps of a turn: preamble, prefix, hooks around answers and results.
 //! Refuses control flow: each function answers one question of the loop.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -150,6 +153,7 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
         scope: scope.clone(),
         permits: live.talk.grant.permits.clone(),
         sink: live.talk.grant.sink.clone(),
+        message: Arc::default(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
         key: format!(

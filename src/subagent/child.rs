@@ -398,8 +398,9 @@ fn note(answered: &Answered, order: &Order) -> Note {
         answered.text
     );
     if text.len() > MAX_NOTE_TEXT {
-        let end = text.floor_char_boundary(MAX_NOTE_TEXT);
-        text.truncate(end);
+        let ends = (0..=MAX_NOTE_TEXT).rev();
+        let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
         text.push_str(&format!("\n[cut here; TaskOutput of `{path}` has the rest]"));
     }
     Note {

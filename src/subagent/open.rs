@@ -36,6 +36,16 @@ pub struct Refusal {
 }
 
 impl Refusal {
+    /// A tool that was called without an agent.
+    pub(super) fn by_hand() -> Self {
+        Self::failed("the tool was called by hand", "Only an agent can open agents.")
+    }
+
+    /// Arguments that do not go together.
+    pub(super) fn usage(reason: &str, hint: &str) -> Self {
+        Self::failed(reason, hint)
+    }
+
     fn failed(reason: impl Into<String>, hint: impl Into<String>) -> Self {
         Self {
             reason: reason.into(),
@@ -56,14 +66,21 @@ impl Refusal {
         let reason = format!("{spent} (`{}`)", spent.limit.as_str());
         Self {
             limit: Some(spent.limit),
-            ..Self::failed(reason, spent.hint())
+            ..Self::failed(reason, sentence(spent.hint()))
         }
     }
 }
 
+fn sentence(text: &str) -> String {
+    let mut letters = text.chars();
+    let first = letters.next().map(|c| c.to_uppercase().to_string());
+    first.unwrap_or_default() + letters.as_str()
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "No agent was started: {}. {}", self.reason, self.hint)
+        write!(f, "No agent was started: {}. {}", self.reason, self.hint)?;
+        f.write_str(if self.hint.ends_with(['.', '!', '?']) { "" } else { "." })
     }
 }
 
@@ -117,7 +134,7 @@ pub(super) async fn open(
     }
     let path = grant.desk.next_child(&kind.name);
     past_hooks(&asked, &path, &mut order).await?;
-    let budget = kind.budget.clone().and(&order.budget);
+    let budget = kind.budget.and(&order.budget);
     let tool = if asked.call.is_some() { super::AGENT } else { "" };
     let (meter, place) = grant
         .meter
@@ -174,7 +191,7 @@ fn backend(
     };
     // A child that may not open agents is not offered the tool for it.
     let mut shape = match grant.meter.left().depth {
-        Some(depth) if depth <= 1 => shapes.leaf.clone(),
+        0..=1 => shapes.leaf.clone(),
         _ => shapes.branch.clone(),
     };
     if let Some(name) = order.model.as_ref().or(kind.model.as_ref()) {

@@ -30,6 +30,8 @@ pub(crate) struct ContextInner {
     pub(crate) deadline: Option<Instant>,
     /// What the calling agent hands down to agents it opens, unseen by tools that open none.
     pub(crate) above: Option<Arc<dyn Any + Send + Sync>>,
+    /// The same for all calls of one message, and for no other.
+    pub(crate) message: Arc<()>,
 }
 
 impl ToolContext {
@@ -53,6 +55,7 @@ impl ToolContext {
                 output: Output::default(),
                 deadline: None,
                 above: None,
+                message: Arc::default(),
             }),
         }
     }
@@ -86,6 +89,11 @@ impl ToolContext {
     /// Which turn of the agent.
     pub fn turn(&self) -> TurnId {
         self.inner.origin.turn
+    }
+
+    /// The same for all calls of one message, and for no other.
+    pub(crate) fn message(&self) -> &Arc<()> {
+        &self.inner.message
     }
 
     /// What the calling agent hands down; `None` when the tool was called by hand.
