@@ -92,6 +92,7 @@ mod budget;
 mod durable;
 mod http;
 mod redact;
+mod registry;
 mod scope;
 mod sink;
 // Floor 2: contracts.
@@ -104,7 +105,6 @@ mod trace;
 mod backend;
 // Floor 4: machinery.
 mod dispatch;
-mod registry;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;
@@ -150,8 +150,12 @@ pub use crate::{
         Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling, Unasked,
     },
     redact::{Redactor, RedactorStream, SecretRefused},
-    registry::{Drained, Mailbox, MailboxFull},
-    scope::{Receipt, Scope, WaitFor, Waiting},
+    registry::{
+        AgentChange, AgentRegistry, AgentRow, AgentState, Contact, Desk, Drained, Ended, Mailbox,
+        MailboxFull, Newcomer, NoteState, Reached, RegistryWatch, Seat, Stalled, Ticket,
+        Tombstone, WaitOn, Why,
+    },
+    scope::{Occupied, Phase, Receipt, Scope, Stopped, WaitFor, Waiting},
     session::{
         EventWatch, MAX_CORRECTIONS, MAX_WATCH, OwnedTurn, Session, SessionBuilder, SessionHandle,
         TurnOutcome, TurnStream, WATCH_CAPACITY,

@@ -162,8 +162,8 @@ impl SinkReader {
     /// Takes out everything that waits now.
     pub(crate) fn take(&mut self) {
         if self.sink.0.waiting.load(Relaxed) > 0 {
-            let state = self.sink.0.state();
-            self.take_from(state);
+            let sink = self.sink.clone();
+            self.take_from(sink.0.state());
         }
     }
 

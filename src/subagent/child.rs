@@ -19,7 +19,7 @@ use crate::{
     hook::{ChildEnd, Verdict},
     id::{AgentId, AgentPath, CallId, TurnId},
     message::{Message, Note, Outcome, Role, Urgency},
-    registry::{AgentState, Ended, Seat},
+    registry::{Ended, Seat},
     scope::Scope,
     sink::Origin,
     tool::ToolOutput,
@@ -205,10 +205,13 @@ impl Driver {
             let note = note(&answered, &parts.order);
             parts.parent.desk.mailbox().push_control(note).ok();
         }
-        let mut ended = Ended::new(state(outcome), answered.text.clone());
-        ended.usage = usage;
-        ended.cost = cost;
-        parts.seat.leave(ended);
+        let text = answered.text.clone();
+        let ended = match outcome {
+            Outcome::Ok => Ended::finished(text),
+            Outcome::Interrupted | Outcome::NeverStarted => Ended::cancelled().saying(text),
+            _ => Ended::failed(outcome.as_str()).saying(text),
+        };
+        parts.seat.leave(ended.spent(usage, cost));
         answered
     }
 
@@ -371,14 +374,6 @@ fn words(turned: Turned, order: &Order) -> (Outcome, String) {
             let hint = why.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
             (Outcome::Failed, said(format!("The agent did not finish: {why}{hint}.")))
         }
-    }
-}
-
-fn state(outcome: Outcome) -> AgentState {
-    match outcome {
-        Outcome::Ok => AgentState::Finished,
-        Outcome::Interrupted | Outcome::NeverStarted => AgentState::Cancelled,
-        _ => AgentState::Failed,
     }
 }
 

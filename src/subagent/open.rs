@@ -132,7 +132,7 @@ pub(super) async fn open(
         );
         return Err(Refusal::denied(text));
     }
-    let path = grant.desk.next_child(&kind.name);
+    let path = grant.desk.next_place(&kind.name);
     past_hooks(&asked, &path, &mut order).await?;
     let budget = kind.budget.and(&order.budget);
     let tool = if asked.call.is_some() { super::AGENT } else { "" };
@@ -148,13 +148,13 @@ pub(super) async fn open(
         let hint = "Nothing more can be started here.";
         return Err(Refusal::failed("the agent that asks was stopped", hint));
     }
-    let seat = grant.desk.enroll(Newcomer {
-        path,
-        kind: kind.name.clone(),
-        description: order.description.as_str().into(),
+    let newcomer = Newcomer {
+        kind: &kind.name,
+        description: &order.description,
         ground: order.ground,
         scope: home,
-    });
+    };
+    let seat = grant.desk.enroll_at(path, newcomer);
     let given = Grant {
         scope: seat.scope().clone(),
         meter,

@@ -6,7 +6,7 @@ use serde::Deserialize;
 
 use super::grant;
 use crate::{
-    registry::{AgentRow, AgentState},
+    registry::AgentRow,
     spec::{Lane, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
 };
@@ -44,22 +44,16 @@ impl TypedTool for ListAgents {
 
 fn line(row: &AgentRow, ctx: &ToolContext) -> String {
     let you = if row.path == *ctx.agent() { " (you)" } else { "" };
-    let doing = match &row.state {
-        AgentState::Waiting(waits) => {
-            let waits: Vec<_> = waits.iter().map(ToString::to_string).collect();
-            format!("waits for {}", waits.join(" and "))
-        }
-        _ => "running".to_owned(),
-    };
     let mail = match row.unread {
         0 => String::new(),
         count => format!(", {count} unread"),
     };
     format!(
-        "{}{you}: {} \"{}\", {doing}, {:.1} s{mail}\n",
+        "{}{you}: {} \"{}\", {}, {:.1} s{mail}\n",
         row.path,
         row.kind,
         row.description,
+        row.state,
         row.age.as_secs_f64()
     )
 }

@@ -13,7 +13,6 @@ use crate::{
     event::EventKind,
     message::Outcome,
     registry::{AgentState, Contact, Stalled, Tombstone},
-    scope::WaitFor,
     sink::Origin,
     spec::{Effect, Lane, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
@@ -72,11 +71,10 @@ impl TypedTool for TaskOutput {
 }
 
 async fn wait(ctx: &ToolContext, grant: &Grant, contact: &Contact, limit: Duration) -> ToolOutput {
-    let mut wait = match grant.desk.wait_on(contact) {
+    let wait = match grant.desk.wait_on(contact) {
         Ok(wait) => wait,
         Err(ring) => return stalled(ctx, grant, &ring).await,
     };
-    let _waiting = ctx.scope().waiting(WaitFor::Agent(contact.path().clone()));
     let waited = ctx.scope().race(timeout(limit, wait.ended())).await;
     match waited {
         Some(Ok(Ok(tombstone))) => ended(&tombstone),
@@ -89,7 +87,7 @@ async fn wait(ctx: &ToolContext, grant: &Grant, contact: &Contact, limit: Durati
 /// A ring of agents that wait for each other: told to everybody, and an error to the one who must
 /// give way.
 async fn stalled(ctx: &ToolContext, grant: &Grant, ring: &Stalled) -> ToolOutput {
-    let agents = ring.cycle().to_vec();
+    let agents = ring.cycle.clone();
     let reason = format!("{ring}; the wait of `{}` was refused", ctx.agent());
     let event = Origin::new(ctx.agent(), ctx.turn()).event(EventKind::Stalled { agents, reason });
     grant.sink.send(event).await;
@@ -99,26 +97,18 @@ async fn stalled(ctx: &ToolContext, grant: &Grant, ring: &Stalled) -> ToolOutput
 }
 
 fn alive(contact: &Contact, note: &str) -> ToolOutput {
-    let Some(row) = contact.row() else {
-        return ToolOutput::ok(format!("task_id: {}\nstatus: ending\n", contact.path()));
-    };
-    let doing = match &row.state {
-        AgentState::Waiting(waits) => {
-            let waits: Vec<_> = waits.iter().map(ToString::to_string).collect();
-            format!("running, waits for {}", waits.join(" and "))
-        }
-        _ => "running".into(),
-    };
+    let row = contact.row();
     ToolOutput::ok(format!(
-        "task_id: {}\nstatus: {doing}\ndescription: {}\nduration_ms: {}\nnote: {note}",
+        "task_id: {}\nstatus: {}\ndescription: {}\nduration_ms: {}\nnote: {note}",
         row.path,
+        row.state,
         row.description,
         row.age.as_millis()
     ))
 }
 
 fn ended(tombstone: &Tombstone) -> ToolOutput {
-    let (status, head) = match tombstone.state {
+    let (status, head) = match tombstone.ended.state {
         AgentState::Finished => ("completed", "result"),
         AgentState::Cancelled => ("killed", "result"),
         _ => ("failed", "error"),
@@ -127,7 +117,7 @@ fn ended(tombstone: &Tombstone) -> ToolOutput {
         "task_id: {}\nstatus: {status}\ndescription: {}\nduration_ms: {}\n--- {head} ---\n{}",
         tombstone.path,
         tombstone.description,
-        tombstone.age.as_millis(),
-        tombstone.text
+        tombstone.lived.as_millis(),
+        tombstone.ended.text
     ))
 }

@@ -91,7 +91,7 @@ impl TypedTool for SendMessage {
             Ok(ticket) => {
                 let about = input.summary.as_ref().unwrap_or(&input.message);
                 let preview: String = about.chars().take(PREVIEW).collect();
-                let state = ticket.state().as_str();
+                let state = ticket.state();
                 let path = contact.path();
                 ToolOutput::ok(format!("Sent to `{path}` ({state}): {preview}"))
             }

@@ -43,7 +43,7 @@ impl TypedTool for TaskStop {
         let contact = match found {
             Err(refused) => return refused,
             Ok(Found::Ended(tombstone)) => {
-                let how = match tombstone.state {
+                let how = match tombstone.ended.state {
                     AgentState::Finished => "finished",
                     AgentState::Cancelled => "was stopped",
                     _ => "failed",
@@ -62,7 +62,7 @@ impl TypedTool for TaskStop {
         let receipt = contact.scope().cancel();
         match timeout(GRACE, contact.ended()).await {
             Ok(tombstone) => {
-                let text = format!("Stopped `{path}`: {receipt}.\n{}", tombstone.text);
+                let text = format!("Stopped `{path}`: {receipt}.\n{}", tombstone.ended.text);
                 ToolOutput::ok(text)
             }
             Err(_) => ToolOutput::failed(format!(
