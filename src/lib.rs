@@ -130,8 +130,8 @@ mod readme {}
 pub use crate::{
     agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
     backend::{
-        Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape, Steering,
-        Task, ToolCustody,
+        Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape,
+        Steering, Task, ToolCustody,
     },
     budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
@@ -147,13 +147,14 @@ pub use crate::{
     },
     options::{Delivery, Effort, Options},
     permission::{
-        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling, Unasked,
+        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling,
+        Unasked,
     },
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{
         AgentChange, AgentRegistry, AgentRow, AgentState, Contact, Desk, Drained, Ended, Mailbox,
-        MailboxFull, Newcomer, NoteState, Reached, RegistryWatch, Seat, Stalled, Ticket,
-        Tombstone, WaitOn, Why,
+        MailboxFull, Newcomer, NoteState, Reached, RegistryWatch, Seat, Stalled, Ticket, Tombstone,
+        WaitOn, Why,
     },
     scope::{Occupied, Phase, Receipt, Scope, Stopped, WaitFor, Waiting},
     session::{

@@ -98,7 +98,10 @@ impl Sink {
         matches!(self.0.state().reader, Reader::Reading(_))
     }
 
-    #[expect(clippy::result_large_err, reason = "the event comes back to be sent later")]
+    #[expect(
+        clippy::result_large_err,
+        reason = "the event comes back to be sent later"
+    )]
     fn put(&self, event: Event) -> Result<(), Event> {
         match self.0.room.try_acquire() {
             Ok(room) => {

@@ -22,11 +22,7 @@ const MAX_DERIVED: usize = 64;
 pub(super) struct Derived(Mutex<Vec<(Arc<Shape>, Arc<dyn Backend>)>>);
 
 impl Derived {
-    pub(super) fn get(
-        &self,
-        shape: &Arc<Shape>,
-        make: impl FnOnce() -> Agent,
-    ) -> Arc<dyn Backend> {
+    pub(super) fn get(&self, shape: &Arc<Shape>, make: impl FnOnce() -> Agent) -> Arc<dyn Backend> {
         let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, backend)) = made.iter().find(|(known, _)| Arc::ptr_eq(known, shape)) {
             return backend.clone();

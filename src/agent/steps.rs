@@ -38,7 +38,11 @@ pub(super) async fn submit(
     let Some(message) = message else {
         let mail = !live.talk.reach.desk.mailbox().is_empty();
         let said = before.is_some_and(|text| live.say(text.into()));
-        return if said || mail { Ok(()) } else { Err(nothing_said()) };
+        return if said || mail {
+            Ok(())
+        } else {
+            Err(nothing_said())
+        };
     };
     let mut message = match live.scope.race(hooks.on_submit(&at, &message)).await {
         None => return Err(live.cancelled()),
@@ -49,7 +53,11 @@ pub(super) async fn submit(
     if let Some(text) = before {
         message.parts.insert(0, Part::text(format!("{text}\n\n")));
     }
-    if live.say(message) { Ok(()) } else { Err(nothing_said()) }
+    if live.say(message) {
+        Ok(())
+    } else {
+        Err(nothing_said())
+    }
 }
 
 /// The system prompt and options, past the hooks, within the budget.

@@ -10,8 +10,8 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    AgentRegistry, AgentRow, AgentState, Desk, Ended, Mailbox, Tombstone, bell::Bell,
-    brood::Brood, grave, tree::Tree,
+    AgentRegistry, AgentRow, AgentState, Desk, Ended, Mailbox, Tombstone, bell::Bell, brood::Brood,
+    grave, tree::Tree,
 };
 use crate::{
     event::Ground,

@@ -12,7 +12,6 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::Semaphore;
 
-use self::{handle::Submitted, wire::Wire};
 pub use self::{
     ask::MAX_CORRECTIONS,
     handle::SessionHandle,
@@ -20,6 +19,7 @@ pub use self::{
     stream::{TurnOutcome, TurnStream},
     watch::{EventWatch, MAX_WATCH, WATCH_CAPACITY},
 };
+use self::{handle::Submitted, wire::Wire};
 use crate::{
     agent::Agent,
     backend::{Backend, Conversation, Grant, OnChildren, Task, Told},

@@ -63,14 +63,22 @@ impl Wire {
     /// Begins to watch.
     pub(super) fn watch(&self) -> EventWatch {
         let watcher = Arc::new(Watcher::default());
-        let mut watchers = self.0.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watchers = self
+            .0
+            .watchers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         watchers.push(Arc::downgrade(&watcher));
         self.0.count.store(watchers.len(), Relaxed);
         EventWatch::new(watcher)
     }
 
     fn tell_watchers(&self, event: &Event) {
-        let mut watchers = self.0.watchers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watchers = self
+            .0
+            .watchers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         watchers.retain(|watcher| watcher.upgrade().is_some_and(|w| w.take(event)));
         self.0.count.store(watchers.len(), Relaxed);
     }
@@ -78,7 +86,10 @@ impl Wire {
 
 impl Drop for Inner {
     fn drop(&mut self) {
-        let watchers = self.watchers.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let watchers = self
+            .watchers
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
         for watcher in watchers.iter().filter_map(Weak::upgrade) {
             watcher.close();
         }

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::{
     AGENT,
     child::{Answered, Child},
-    group::{Groups, GroupPolicy, Verdict},
+    group::{GroupPolicy, Groups, Verdict},
     kind::AgentKinds,
     open::{self, Asked, Refusal},
     order::Order,

@@ -249,7 +249,10 @@ impl Driver {
         if !turned.stop.is_finished() && turned.text.is_empty() {
             turned.text = last_words(&conversation.history());
         }
-        if tokio::time::timeout(CLOSE_LIMIT, conversation.close()).await.is_err() {
+        if tokio::time::timeout(CLOSE_LIMIT, conversation.close())
+            .await
+            .is_err()
+        {
             // What runs on a thread of its own cannot be stopped, only waited for.
             let agents = vec![parts.seat.path().clone()];
             let origin = Origin::new(parts.seat.path(), TurnId(1));
@@ -357,22 +360,32 @@ fn words(turned: Turned, order: &Order) -> (Outcome, String) {
         }
         (Some(Overdue::Silent(_)), _) => {
             let limit = order.no_progress;
-            let text = said(format!("Nothing came from the agent for {limit:?}; it was stopped."));
+            let text = said(format!(
+                "Nothing came from the agent for {limit:?}; it was stopped."
+            ));
             (Outcome::TimedOut, text)
         }
         (None, StopReason::Finished) if text.trim().is_empty() => {
             (Outcome::Ok, "(The agent finished without words.)".into())
         }
         (None, StopReason::Finished) => (Outcome::Ok, text),
-        (None, StopReason::Cancelled) => (Outcome::Interrupted, said("The agent was stopped.".into())),
+        (None, StopReason::Cancelled) => {
+            (Outcome::Interrupted, said("The agent was stopped.".into()))
+        }
         (None, StopReason::Truncated) => {
             let text = said("The agent's answer was cut off at its output limit.".into());
             (Outcome::Failed, text)
         }
         (None, stop) => {
             let why = stop.clone().into_error();
-            let hint = why.hint().map(|hint| format!(" ({hint})")).unwrap_or_default();
-            (Outcome::Failed, said(format!("The agent did not finish: {why}{hint}.")))
+            let hint = why
+                .hint()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            (
+                Outcome::Failed,
+                said(format!("The agent did not finish: {why}{hint}.")),
+            )
         }
     }
 }
@@ -385,7 +398,11 @@ fn last_words(history: &[Message]) -> String {
 /// What the parent's mailbox is told. The engine escapes it into a frame that it cannot forge.
 fn note(answered: &Answered, order: &Order) -> Note {
     let (path, outcome) = (&answered.agent, answered.outcome.as_str());
-    let about = if order.description.is_empty() { &order.kind } else { &order.description };
+    let about = if order.description.is_empty() {
+        &order.kind
+    } else {
+        &order.description
+    };
     let (seconds, tokens) = (answered.time.as_secs_f64(), answered.usage.total());
     let mut text = format!(
         "The background agent `{path}` ({about}) has ended: {outcome}, after {seconds:.1} s and \
@@ -396,7 +413,9 @@ fn note(answered: &Answered, order: &Order) -> Note {
         let ends = (0..=MAX_NOTE_TEXT).rev();
         let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
         text.truncate(end.unwrap_or(0));
-        text.push_str(&format!("\n[cut here; TaskOutput of `{path}` has the rest]"));
+        text.push_str(&format!(
+            "\n[cut here; TaskOutput of `{path}` has the rest]"
+        ));
     }
     Note {
         from: path.to_string(),

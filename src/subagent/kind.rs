@@ -192,10 +192,11 @@ impl AgentKinds {
         let name = &*kind.name;
         let digits = name.bytes().all(|b| b.is_ascii_digit());
         if digits || name.len() > MAX_NAME || !name.chars().all(fits) {
-            return Err(
-                Error::new(ErrorKind::Config, format!("bad name of an agent kind: `{name}`"))
-                    .with_hint("use 1 to 64 letters, digits, `-`, `_` and `.`, not digits alone"),
-            );
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("bad name of an agent kind: `{name}`"),
+            )
+            .with_hint("use 1 to 64 letters, digits, `-`, `_` and `.`, not digits alone"));
         }
         self.kinds.insert(kind.name.clone(), kind);
         Ok(self)
@@ -250,7 +251,12 @@ fn builtin() -> [AgentKind; 4] {
         ..Permissions::unrestricted()
     };
     let reading = || {
-        let control = [super::AGENT, super::TASK_OUTPUT, super::TASK_STOP, super::LIST_AGENTS];
+        let control = [
+            super::AGENT,
+            super::TASK_OUTPUT,
+            super::TASK_STOP,
+            super::LIST_AGENTS,
+        ];
         Selection::default().reading().without(control)
     };
     [

@@ -38,7 +38,10 @@ pub struct Refusal {
 impl Refusal {
     /// A tool that was called without an agent.
     pub(super) fn by_hand() -> Self {
-        Self::failed("the tool was called by hand", "Only an agent can open agents.")
+        Self::failed(
+            "the tool was called by hand",
+            "Only an agent can open agents.",
+        )
     }
 
     /// Arguments that do not go together.
@@ -58,7 +61,10 @@ impl Refusal {
     fn denied(reason: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Denied,
-            ..Self::failed(reason, "Do it in another way, or tell the person who asked.")
+            ..Self::failed(
+                reason,
+                "Do it in another way, or tell the person who asked.",
+            )
         }
     }
 
@@ -80,7 +86,11 @@ fn sentence(text: &str) -> String {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "No agent was started: {}. {}", self.reason, self.hint)?;
-        f.write_str(if self.hint.ends_with(['.', '!', '?']) { "" } else { "." })
+        f.write_str(if self.hint.ends_with(['.', '!', '?']) {
+            ""
+        } else {
+            "."
+        })
     }
 }
 
@@ -135,7 +145,11 @@ pub(super) async fn open(
     let path = grant.desk.next_place(&kind.name);
     past_hooks(&asked, &path, &mut order).await?;
     let budget = kind.budget.and(&order.budget);
-    let tool = if asked.call.is_some() { super::AGENT } else { "" };
+    let tool = if asked.call.is_some() {
+        super::AGENT
+    } else {
+        ""
+    };
     let (meter, place) = grant
         .meter
         .reserve(&path, tool, budget)
@@ -163,7 +177,10 @@ pub(super) async fn open(
         backend: backend.clone(),
         ..grant.clone()
     };
-    let life = order.deadline.or(kind.deadline).unwrap_or(DEFAULT_CHILD_DEADLINE);
+    let life = order
+        .deadline
+        .or(kind.deadline)
+        .unwrap_or(DEFAULT_CHILD_DEADLINE);
     Ok(Child::begin(Parts {
         order,
         life,
@@ -196,7 +213,9 @@ fn backend(
     };
     if let Some(name) = order.model.as_ref().or(kind.model.as_ref()) {
         let model = kinds.open_model(name).map_err(|error| {
-            let hint = error.hint().unwrap_or("Leave `model` away to use this agent's own.");
+            let hint = error
+                .hint()
+                .unwrap_or("Leave `model` away to use this agent's own.");
             Refusal::failed(format!("no such model: {error}"), hint)
         })?;
         if grant.meter.left().micros.is_some() && model.model().price.is_none() {
@@ -213,11 +232,7 @@ fn backend(
     })
 }
 
-async fn past_hooks(
-    asked: &Asked<'_>,
-    path: &AgentPath,
-    order: &mut Order,
-) -> Result<(), Refusal> {
+async fn past_hooks(asked: &Asked<'_>, path: &AgentPath, order: &mut Order) -> Result<(), Refusal> {
     let hooks = &asked.grant.hooks;
     if hooks.is_empty() {
         return Ok(());

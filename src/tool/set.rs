@@ -63,7 +63,11 @@ impl ToolSet {
             return self.clone();
         }
         let chosen = self.rows.iter().filter(|(_, row)| takes(row.tool.spec()));
-        Self::of_rows(chosen.map(|(name, row)| (name.clone(), row.clone())).collect())
+        Self::of_rows(
+            chosen
+                .map(|(name, row)| (name.clone(), row.clone()))
+                .collect(),
+        )
     }
 
     fn of_rows(rows: BTreeMap<String, Arc<Row>>) -> Self {

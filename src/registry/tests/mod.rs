@@ -2,6 +2,7 @@
 //! Refuses sleeps: what is waited for is an event.
 
 use super::*;
+use crate::event::Ground;
 
 #[test]
 fn a_seat_is_listed_until_it_is_given_up() {

@@ -34,7 +34,11 @@ impl TypedTool for ListAgents {
             Err(refused) => return refused,
         };
         let rows = grant.desk.registry().tree(grant.desk.session());
-        let mut text: String = rows.iter().take(MAX_ROWS).map(|row| line(row, &ctx)).collect();
+        let mut text: String = rows
+            .iter()
+            .take(MAX_ROWS)
+            .map(|row| line(row, &ctx))
+            .collect();
         if rows.len() > MAX_ROWS {
             text.push_str(&format!("… and {} more\n", rows.len() - MAX_ROWS));
         }
@@ -43,7 +47,11 @@ impl TypedTool for ListAgents {
 }
 
 fn line(row: &AgentRow, ctx: &ToolContext) -> String {
-    let you = if row.path == *ctx.agent() { " (you)" } else { "" };
+    let you = if row.path == *ctx.agent() {
+        " (you)"
+    } else {
+        ""
+    };
     let mail = match row.unread {
         0 => String::new(),
         count => format!(", {count} unread"),

@@ -49,7 +49,11 @@ fn find(grant: &Grant, name: &str) -> Result<Found, ToolOutput> {
             let mut names: Vec<_> = rows.iter().map(|row| row.path.to_string()).collect();
             let more = names.len().saturating_sub(MAX_NAMED);
             names.truncate(MAX_NAMED);
-            let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more")
+            } else {
+                String::new()
+            };
             let names = names.join(", ");
             Err(ToolOutput::failed(format!(
                 "Unknown agent: `{name}`. Those that live: {names}{more}."

@@ -48,7 +48,10 @@ impl TypedTool for TaskStop {
                     AgentState::Cancelled => "was stopped",
                     _ => "failed",
                 };
-                return ToolOutput::ok(format!("`{}` has ended already: it {how}.", tombstone.path));
+                return ToolOutput::ok(format!(
+                    "`{}` has ended already: it {how}.",
+                    tombstone.path
+                ));
             }
             Ok(Found::Alive(contact)) => contact,
         };
