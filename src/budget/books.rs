@@ -62,11 +62,13 @@ pub(super) struct Books {
     pub(super) kept: usize,
     /// Agents that have a sum of rows for which there was no room.
     pub(super) mores: usize,
+    /// How many rows a ledger may have.
+    pub(super) room: usize,
 }
 
 impl Books {
     /// The books of a tree of one, and where that one stands.
-    pub(super) fn open(budget: &Budget) -> (Self, Id) {
+    pub(super) fn open(budget: &Budget, room: usize) -> (Self, Id) {
         let (mut pots, mut draws) = (Pots::new(), Draws::default());
         for limit in SPENDING.into_iter().chain(COUNTING) {
             if let Some(allowed) = budget.of(limit).or(Budget::default_of(limit)) {
@@ -85,6 +87,7 @@ impl Books {
             pots,
             kept: 0,
             mores: 0,
+            room,
         };
         (books, root)
     }

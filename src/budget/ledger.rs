@@ -18,7 +18,7 @@ impl Books {
     /// While there is room its row stays as it is; later it goes into the sum of the one above.
     pub(super) fn fold(&mut self, mut node: Node, above: Id) {
         // The one that is leaving still counts.
-        let has_room = self.len() + 1 + self.kept + self.mores < MAX_LEDGER_ROWS;
+        let has_room = self.len() + 1 + self.kept + self.mores < self.room;
         let more = node.more.take();
         self.mores -= usize::from(more.is_some());
         let mut homeless = None;
@@ -51,41 +51,49 @@ impl Books {
 
     /// The rows of an agent and of everything that was ever below it, sorted by path.
     pub(super) fn ledger(&self, top: Id) -> Vec<Spending> {
-        let room = if self.rows(top) <= MAX_LEDGER_ROWS {
-            MAX_LEDGER_ROWS
+        let room = if self.rows(top) <= self.room {
+            self.room
         } else {
             // The other half is for the sums: there is at most one to each row.
-            MAX_LEDGER_ROWS / 2
+            self.room / 2
         };
         let mut rows: Vec<Spending> = Vec::new();
         // By the index of the row of the agent that they stand below.
         let mut mores: BTreeMap<usize, Sum> = BTreeMap::new();
         // Level by level, so that what stands high keeps its row when there are too many.
-        let mut open = std::collections::VecDeque::from([(top, 0)]);
-        while let Some((id, mut bucket)) = open.pop_front() {
-            let node = self.node(id);
+        let mut open = vec![(top, 0)];
+        let mut at = 0;
+        while let Some((id, bucket)) = open.get_mut(at) {
+            let node = self.node(*id);
             if rows.len() < room {
-                bucket = rows.len();
+                *bucket = rows.len();
                 rows.push(row(&node.agent, &node.tool, node.own));
             } else {
-                *mores.entry(bucket).or_default() += node.own;
+                *mores.entry(*bucket).or_default() += node.own;
             }
+            let bucket = *bucket;
+            open.extend(node.below.iter().map(|below| (*below, bucket)));
+            at += 1;
+        }
+        // Those who are gone come last.
+        for (id, bucket) in open {
+            let node = self.node(id);
             if let Some(more) = &node.more {
                 *mores.entry(bucket).or_default() += **more;
             }
-            for kept in &node.rows {
+            for gone in &node.rows {
                 if rows.len() < room {
-                    rows.push(kept.clone());
+                    rows.push(gone.clone());
                 } else {
-                    *mores.entry(bucket).or_default() += Sum {
-                        usage: kept.usage,
-                        cost: kept.cost,
-                    };
+                    let sum = mores.entry(bucket).or_default();
+                    sum.usage += gone.usage;
+                    sum.cost += gone.cost;
                 }
             }
-            open.extend(node.below.iter().map(|below| (*below, bucket)));
         }
-        rows[0].tool = None;
+        if let Some(own) = rows.first_mut() {
+            own.tool = None;
+        }
         for (bucket, sum) in mores {
             rows.push(row(&rows[bucket].agent, MORE, sum));
         }

@@ -10,7 +10,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Budget,
+    Budget, MAX_LEDGER_ROWS,
     books::{Books, Id},
     place::{Place, ProcessSlot},
     pot::SPENDING,
@@ -52,7 +52,12 @@ pub(super) struct Tree(Mutex<Books>);
 impl Meter {
     /// The meter of the agent on top of a tree.
     pub fn new(budget: Budget) -> Self {
-        let (books, id) = Books::open(&budget);
+        Self::with_room(budget, MAX_LEDGER_ROWS)
+    }
+
+    /// With room for so many rows in its ledger, at least 2.
+    pub(super) fn with_room(budget: Budget, rows: usize) -> Self {
+        let (books, id) = Books::open(&budget, rows);
         Self(Arc::new(Seat {
             tree: Arc::new(Tree(Mutex::new(books))),
             id,

@@ -1,42 +1,55 @@
-//! Proofs of the budget: one meter, trees of meters, races, long chains.
+//! Proofs of the budget: one meter, a child's share, random trees, races, bombs, long chains.
 //! Refuses to trust one schedule or one shape of tree.
+
+mod bombs;
+mod chains;
+mod ledgers;
+mod model;
+mod races;
+mod shares;
+mod trees;
 
 use super::*;
 use crate::{
     id::AgentPath,
-    usage::{Cost, Usage},
+    usage::{Cost, Spending, Usage},
 };
 
+/// Tokens that were read.
 fn tokens(n: u64) -> Usage {
     Usage {
         input: n,
+        requests: 1,
         ..Usage::default()
     }
 }
 
-#[tokio::test]
-async fn a_child_spends_only_what_all_above_have() {
-    let root = Meter::new(Budget::unlimited().turns(2));
-    let path = AgentPath::root().child("a");
-    let (child, _place) = root.reserve(&path, "Agent", Budget::unlimited()).unwrap();
-    assert!(child.admit().is_ok());
-    assert!(root.admit().is_ok());
-    assert_eq!(child.admit().unwrap_err(), Spent::new(Limit::Turns, 2));
+fn micros(n: u64) -> Cost {
+    Cost {
+        micros: n,
+        unknown: 0,
+    }
 }
 
-#[tokio::test]
-async fn tokens_and_money_are_refused_before_the_call() {
-    let meter = Meter::new(Budget::unlimited().tokens(10).dollars(1.0));
-    assert_eq!(meter.tokens_left(), Some(10));
-    meter.charge(&tokens(10), Cost::default());
-    assert_eq!(meter.admit().unwrap_err().limit, Limit::Tokens);
-    let meter = Meter::new(Budget::unlimited().dollars(0.000_001));
-    meter.charge(
-        &Usage::default(),
-        Cost {
-            micros: 1,
-            unknown: 0,
-        },
-    );
-    assert_eq!(meter.admit().unwrap_err().limit, Limit::Money);
+/// A child of this name below the root.
+fn child(of: &Meter, name: &str, budget: Budget) -> Result<(Meter, Place), Spent> {
+    of.reserve(&AgentPath::root().child(name), "Agent", budget)
+}
+
+fn sum(rows: &[Spending]) -> (Usage, Cost) {
+    let mut sum = (Usage::default(), Cost::default());
+    for row in rows {
+        sum.0 += row.usage;
+        sum.1 += row.cost;
+    }
+    sum
+}
+
+/// The smaller size of a proof, or the whole of it under `OFFSHOOT_PROOF=full`.
+fn size<T>(ci: T, full: T) -> T {
+    if std::env::var("OFFSHOOT_PROOF").is_ok_and(|size| size == "full") {
+        full
+    } else {
+        ci
+    }
 }
