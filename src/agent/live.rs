@@ -95,8 +95,8 @@ impl<'a> Live<'a> {
     pub(super) fn at(&self) -> HookContext {
         HookContext::new(
             self.talk.grant.session.clone(),
-            self.origin.agent.clone(),
             self.origin.turn,
+            self.talk.grant.scope.clone(),
         )
     }
 
