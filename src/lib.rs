@@ -91,6 +91,8 @@ mod budget;
 #[cfg(feature = "local")]
 mod durable;
 mod http;
+#[cfg(feature = "local")]
+pub mod process;
 mod redact;
 mod scope;
 mod sink;
