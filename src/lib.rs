@@ -164,6 +164,7 @@ pub use crate::{
 
 #[cfg(feature = "local")]
 pub use crate::{
+    hook::{CommandHook, MAX_HOOK_OUTPUT, command_hooks},
     trace::JsonLines,
     workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };

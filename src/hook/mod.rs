@@ -2,6 +2,8 @@
 //! Refuses to perform work of its own, and to be skipped: every path goes through [`Hooks`].
 
 mod chain;
+#[cfg(feature = "local")]
+mod command;
 mod tree;
 
 use std::time::Duration;
@@ -10,6 +12,8 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use self::chain::{Hooks, Point};
+#[cfg(feature = "local")]
+pub use self::command::{CommandHook, MAX_HOOK_OUTPUT, command_hooks};
 pub use self::tree::{ChildEnd, Ground, Spawn};
 use crate::{
     id::{AgentPath, SessionId, TurnId},
