@@ -107,6 +107,8 @@ mod backend;
 // Floor 4: machinery.
 mod dispatch;
 mod registry;
+#[cfg(feature = "local")]
+pub mod settings;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;

@@ -136,6 +136,18 @@ fn whole(pattern: &str) -> Result<Regex> {
         })
 }
 
+impl PartialEq for CommandHook {
+    fn eq(&self, other: &Self) -> bool {
+        let matcher = |row: &Self| row.matcher.as_ref().map(|m| m.as_str().to_owned());
+        self.event.name == other.event.name
+            && self.command == other.command
+            && self.timeout == other.timeout
+            && matcher(self) == matcher(other)
+    }
+}
+
+impl Eq for CommandHook {}
+
 impl fmt::Debug for CommandHook {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CommandHook")
