@@ -91,6 +91,8 @@ mod budget;
 #[cfg(feature = "local")]
 mod durable;
 mod http;
+#[cfg(feature = "local")]
+pub mod process;
 mod redact;
 mod registry;
 mod scope;
@@ -105,6 +107,8 @@ mod trace;
 mod backend;
 // Floor 4: machinery.
 mod dispatch;
+#[cfg(feature = "local")]
+pub mod settings;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;
@@ -178,6 +182,7 @@ pub use crate::{
 
 #[cfg(feature = "local")]
 pub use crate::{
+    hook::{CommandHook, MAX_HOOK_OUTPUT, command_hooks},
     trace::JsonLines,
     workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };

@@ -96,8 +96,8 @@ impl<'a> Live<'a> {
     pub(super) fn at(&self) -> HookContext {
         HookContext::new(
             self.talk.grant.session.clone(),
-            self.origin.agent.clone(),
             self.origin.turn,
+            self.talk.grant.scope.clone(),
         )
     }
 

@@ -199,6 +199,12 @@ impl AgentBuilder {
         self
     }
 
+    /// More hooks, after those that were added before.
+    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+        self.hooks.extend(hooks.iter().cloned());
+        self
+    }
+
     /// One more model, asked when those before it fail for good. Their order is kept.
     pub fn fallback(mut self, model: Arc<dyn Provider>) -> Self {
         self.recipe.models.push(model);

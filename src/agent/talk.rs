@@ -98,7 +98,9 @@ impl Conversation for Talk {
         async move {
             let receipt = self.grant.scope.close().await;
             if self.grant.scope.depth() == 0 {
-                let at = self.grant.at(self.turns);
+                // What these hooks start lives for itself: everything of the session has ended.
+                let mut at = self.grant.at(self.turns);
+                at.scope = Scope::root();
                 self.hooks.on_session_end(&at).await;
             }
             receipt

@@ -97,7 +97,7 @@ impl Grant {
 
     /// Where hooks are told they are called.
     pub fn at(&self, turn: TurnId) -> HookContext {
-        HookContext::new(self.session.clone(), self.scope.path().clone(), turn)
+        HookContext::new(self.session.clone(), turn, self.scope.clone())
     }
 
     /// The grant of the agent that calls a tool, for tools that open agents; `None` when the tool

@@ -104,6 +104,11 @@ impl Hooks {
         }
     }
 
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Hook>> {
+        self.list.iter()
+    }
+
     /// Whether there is no hook.
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()

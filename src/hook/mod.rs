@@ -2,6 +2,8 @@
 //! Refuses to perform work of its own, and to be skipped: every path goes through [`Hooks`].
 
 mod chain;
+#[cfg(feature = "local")]
+mod command;
 mod tree;
 
 use std::time::Duration;
@@ -10,11 +12,14 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use self::chain::{Hooks, Point};
+#[cfg(feature = "local")]
+pub use self::command::{CommandHook, MAX_HOOK_OUTPUT, command_hooks};
 pub use self::tree::{ChildEnd, Spawn};
 use crate::{
     id::{AgentPath, SessionId, TurnId},
     message::{Message, Note, ToolCall, ToolResult},
     options::Options,
+    scope::Scope,
 };
 
 /// What a hook decides.
@@ -29,7 +34,7 @@ pub enum Verdict<T> {
 }
 
 /// Where a hook is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct HookContext {
     /// Which session.
@@ -38,15 +43,18 @@ pub struct HookContext {
     pub agent: AgentPath,
     /// Which turn of it.
     pub turn: TurnId,
+    /// The agent's own scope, which outlives the turn: what a hook starts belongs in here.
+    pub scope: Scope,
 }
 
 impl HookContext {
-    /// A place in a session.
-    pub fn new(session: SessionId, agent: AgentPath, turn: TurnId) -> Self {
+    /// A turn of the agent that lives in this scope.
+    pub fn new(session: SessionId, turn: TurnId, scope: Scope) -> Self {
         Self {
             session,
-            agent,
+            agent: scope.path().clone(),
             turn,
+            scope,
         }
     }
 }

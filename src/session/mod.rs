@@ -257,6 +257,12 @@ impl SessionBuilder {
         self
     }
 
+    /// More hooks, above those of the agent.
+    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+        self.hooks.extend(hooks.iter().cloned());
+        self
+    }
+
     /// Who is asked for approvals.
     pub fn asker(mut self, asker: impl Asker) -> Self {
         self.asker = Some(Arc::new(asker));
