@@ -202,7 +202,7 @@ async fn live(scope: Scope, program: Program, limits: Limits) -> Result<Finished
         .checked_add(limits.deadline)
         .unwrap_or_else(|| began + Duration::from_secs(86_400 * 365));
     let name = program.name();
-    let _waiting = scope.waiting(WaitFor::Tool(name.clone()));
+    let _waiting = scope.waiting(WaitFor::Process(name.clone()));
     let Started {
         mut custody,
         stdin,

@@ -6,7 +6,7 @@ use std::{path::Path, time::Duration};
 use tokio::time::{Instant, timeout};
 
 use super::*;
-use crate::id::AgentPath;
+use crate::{id::AgentPath, scope::Phase};
 
 /// What a figure may be off, beyond the times that are promised.
 const SLACK: Duration = Duration::from_millis(500);
@@ -275,8 +275,12 @@ async fn a_cancelled_scope_names_the_program_and_waits_until_it_is_gone() {
             (began.elapsed(), receipt)
         })
         .await;
-    let what = WaitFor::Tool("sh".into());
-    assert_eq!(receipt.stopped, [(AgentPath::root(), what)]);
+    let what = WaitFor::Process("sh".into());
+    let stopped = receipt
+        .stopped
+        .first()
+        .map(|s| (s.agent.clone(), s.phase.clone()));
+    assert_eq!(stopped, Some((AgentPath::root(), Phase::Waiting(what))));
     assert!(took >= ms(300) && took < ms(300) + SLACK, "{took:?}");
     let done = running.run_until(task).await.unwrap().unwrap();
     assert_eq!(

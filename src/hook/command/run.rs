@@ -14,6 +14,7 @@ use super::{
     reply::{Reply, Wish},
 };
 use crate::{
+    event::Ground,
     message::{Content, Message, Note, Part, ToolCall, ToolResult, Urgency},
     process::{self, Limits, Program},
     scope::Scope,
