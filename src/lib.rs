@@ -92,6 +92,7 @@ mod budget;
 mod durable;
 mod http;
 mod redact;
+mod registry;
 mod scope;
 mod sink;
 // Floor 2: contracts.
@@ -104,7 +105,6 @@ mod trace;
 mod backend;
 // Floor 4: machinery.
 mod dispatch;
-mod registry;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;
@@ -144,8 +144,12 @@ pub use crate::{
     options::{Delivery, Effort, Options},
     permission::{Answer, Asker, Mode, Permissions, Question, Rule, Ruling, Unasked},
     redact::{Redactor, RedactorStream, SecretRefused},
-    registry::{Drained, Mailbox, MailboxFull},
-    scope::{Receipt, Scope, WaitFor, Waiting},
+    registry::{
+        AgentChange, AgentRegistry, AgentRow, AgentState, Contact, Desk, Drained, Ended, Mailbox,
+        MailboxFull, Newcomer, NoteState, Placement, Reached, RegistryWatch, Seat, Stalled, Ticket,
+        Tombstone, WaitOn, Why,
+    },
+    scope::{Occupied, Phase, Receipt, Scope, Stopped, WaitFor, Waiting},
     session::{
         MAX_CORRECTIONS, OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream,
     },

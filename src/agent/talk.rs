@@ -114,6 +114,7 @@ impl Control for Reach {
         }
         self.mailbox
             .push(note)
+            .map(drop)
             .map_err(|full| Error::new(ErrorKind::Limit, full.to_string()).with_hint(full.hint()))
     }
 

@@ -46,7 +46,7 @@ impl SessionHandle {
         let mut receipt = self.control.interrupt();
         let submitted = self.submitted.lock().clone();
         if let Some(scope) = submitted {
-            receipt.stopped.extend(scope.cancel().stopped);
+            receipt.merge(scope.cancel());
         }
         receipt
     }

@@ -13,9 +13,9 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
     Agent, AgentBuilder, Asker, Backend, Budget, Error, ErrorKind, Event, EventKind, Grant, Hook,
-    HookContext, Lane, Message, Meter, Note, Outcome, Permissions, Price, Question, Scope, Session,
-    SessionHandle, SessionId, StopReason, Task, ToolCall, ToolOutput, ToolResult, Urgency, Usage,
-    Verdict, WaitFor,
+    HookContext, Lane, Message, Meter, Note, Outcome, Permissions, Phase, Price, Question, Scope,
+    Session, SessionHandle, SessionId, StopReason, Stopped, Task, ToolCall, ToolOutput, ToolResult,
+    Urgency, Usage, Verdict, WaitFor,
     provider::{Delta, Deltas, Model, Options, Provider, Request, Stop},
     testing::{Answer, Cut, ModelServer, Recorder, Reply, Script, Scripted, check_history},
 };
@@ -776,7 +776,11 @@ async fn cancel_while(
         handle.cancel().stopped.is_empty(),
         "{what}: nothing runs, nothing to stop"
     );
-    receipt.stopped.into_iter().map(|(_, wait)| wait).collect()
+    let wait = |stopped: Stopped| match stopped.phase {
+        Phase::Waiting(wait) => wait,
+        working => panic!("{what}: no wait: {working}"),
+    };
+    receipt.stopped.into_iter().map(wait).collect()
 }
 
 #[tokio::test]
