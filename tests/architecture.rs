@@ -25,7 +25,7 @@ const FLOORS: &[(&str, u8)] = &[
 ];
 
 /// Who may use a neighbour on the same floor: a seat stands in a scope.
-const NEIGHBOURS: &[(&str, &str)] = &[("registry", "scope")];
+const NEIGHBOURS: &[(&str, &str)] = &[("process", "scope"), ("registry", "scope")];
 
 /// The engine is closed: a new file here is a decision, not an accident.
 #[rustfmt::skip]
