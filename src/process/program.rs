@@ -98,9 +98,8 @@ impl Program {
     }
 
     /// Starts it. Blocks until the new program has taken over, or has failed to.
-    pub(super) fn start(mut self) -> Result<Started> {
-        let input = self.input.take();
-        let mut command = CommandWrap::from(self.command(input.is_some()));
+    pub(super) fn start(self) -> Result<Started> {
+        let mut command = CommandWrap::from(self.command());
         #[cfg(unix)]
         command.wrap(process_wrap::tokio::ProcessSession);
         #[cfg(windows)]
@@ -111,7 +110,7 @@ impl Program {
             stdout: child.stdout().take(),
             stderr: child.stderr().take(),
             custody: Custody::of(child),
-            input: input.unwrap_or_default(),
+            input: self.input.unwrap_or_default(),
         })
     }
 
@@ -119,7 +118,7 @@ impl Program {
         clippy::disallowed_methods,
         reason = "the one place that starts programs"
     )]
-    fn command(&self, fed: bool) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]);
         if let Some(folder) = &self.cwd {
@@ -132,7 +131,10 @@ impl Program {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
-            .stdin(if fed { Stdio::piped() } else { Stdio::null() })
+            .stdin(match self.input {
+                Some(_) => Stdio::piped(),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);

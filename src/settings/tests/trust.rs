@@ -24,7 +24,7 @@ fn a_yes_is_bound_to_each_file_and_survives() {
         trust.is_trusted(folder.path(), &[]),
         "there is nothing to trust"
     );
-    assert!(!trust.is_trusted(folder.path(), &[a.clone()]));
+    assert!(!trust.is_trusted(folder.path(), std::slice::from_ref(&a)));
     trust.trust(folder.path(), &[a.clone(), b.clone()]).unwrap();
     let trust = Trust::open(&list).unwrap();
     assert!(trust.is_trusted(folder.path(), &[b.clone(), a.clone()]));
