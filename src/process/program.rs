@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Program {
+    name: Option<String>,
     argv: Vec<OsString>,
     cwd: Option<PathBuf>,
     inherited: Inherited,
@@ -36,6 +37,7 @@ impl Program {
     /// A program by its path, or by its name in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self {
+            name: None,
             argv: vec![program.into()],
             cwd: None,
             inherited: Inherited::All,
@@ -90,8 +92,16 @@ impl Program {
         self
     }
 
-    /// The last part of the program's path, for people.
+    /// What people are told is running; by default the last part of the program's path.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     pub(super) fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let program = &self.argv[0];
         let name = Path::new(program).file_name().unwrap_or(program);
         name.to_string_lossy().into_owned()

@@ -112,6 +112,10 @@ fn later_files_win_and_lists_add_up() {
         after.hooks[0],
         lint.timeout(Duration::from_millis(1500)).unwrap()
     );
+    assert!(
+        !format!("{after:?}").contains("(\"X\""),
+        "values are not shown"
+    );
     let value = |name: &str| {
         let mut found = after.variables.iter().filter(|(had, _)| had == name);
         (found.next().unwrap().1.clone(), found.count())
