@@ -10,6 +10,10 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+mod path;
+
+pub use self::path::AgentPath;
+
 /// Sixty-four bits nobody can foresee, from the keys the standard library seeds its maps with.
 ///
 /// Good enough for names and for jitter; never used where secrecy matters.
@@ -110,69 +114,9 @@ impl fmt::Display for TurnId {
     }
 }
 
-/// Where an agent stands in its tree: `root`, `root/explore`, `root/explore/2`.
-#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct AgentPath(Arc<str>);
-
-impl AgentPath {
-    /// The top of every tree.
-    pub fn root() -> Self {
-        Self("root".into())
-    }
-
-    /// The place below this one with the given name. A slash in the name becomes a dash.
-    #[must_use]
-    pub fn child(&self, name: &str) -> Self {
-        Self(format!("{}/{}", self.0, name.replace('/', "-")).into())
-    }
-
-    /// The place above; `None` for the root.
-    pub fn parent(&self) -> Option<Self> {
-        self.0.rsplit_once('/').map(|(up, _)| Self(up.into()))
-    }
-
-    /// How many places lie above.
-    pub fn depth(&self) -> usize {
-        self.0.bytes().filter(|b| *b == b'/').count()
-    }
-
-    /// The path as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl Default for AgentPath {
-    fn default() -> Self {
-        Self::root()
-    }
-}
-
-impl fmt::Display for AgentPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for AgentPath {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "AgentPath({})", self.0)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_know_their_parents() {
-        let path = AgentPath::root().child("explore").child("a/b");
-        assert_eq!(path.as_str(), "root/explore/a-b");
-        assert_eq!(path.depth(), 2);
-        assert_eq!(path.parent().unwrap().as_str(), "root/explore");
-        assert_eq!(AgentPath::root().parent(), None);
-    }
 
     #[test]
     fn names_differ() {

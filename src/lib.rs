@@ -91,7 +91,10 @@ mod budget;
 #[cfg(feature = "local")]
 mod durable;
 mod http;
+#[cfg(feature = "local")]
+pub mod process;
 mod redact;
+mod registry;
 mod scope;
 mod sink;
 // Floor 2: contracts.
@@ -104,7 +107,8 @@ mod trace;
 mod backend;
 // Floor 4: machinery.
 mod dispatch;
-mod registry;
+#[cfg(feature = "local")]
+pub mod settings;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;
@@ -112,6 +116,7 @@ mod workspace;
 mod agent;
 // Floor 6: doors.
 mod session;
+mod subagent;
 // Floor 7: workshops.
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -128,12 +133,15 @@ mod readme {}
 
 pub use crate::{
     agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
-    backend::{Backend, Capabilities, Control, Conversation, Grant, Steering, Task, ToolCustody},
-    budget::{Budget, Limit, Meter, Spent},
-    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
+    backend::{
+        Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape,
+        Steering, Task, ToolCustody,
+    },
+    budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
+    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
     error::{Error, ErrorKind, Result},
-    event::{Compaction, Event, EventKind, FORMAT, StopReason},
-    hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
+    event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
+    hook::{ChildEnd, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
     http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
@@ -142,26 +150,39 @@ pub use crate::{
         ToolResult, Urgency,
     },
     options::{Delivery, Effort, Options},
-    permission::{Answer, Asker, Mode, Permissions, Question, Rule, Ruling, Unasked},
-    redact::{Redactor, RedactorStream, SecretRefused},
-    registry::{Drained, Mailbox, MailboxFull},
-    scope::{Receipt, Scope, WaitFor, Waiting},
-    session::{
-        MAX_CORRECTIONS, OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream,
+    permission::{
+        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling,
+        Unasked,
     },
-    sink::{SINK_CAPACITY, Sink, SinkReader},
+    redact::{Redactor, RedactorStream, SecretRefused},
+    registry::{
+        AgentChange, AgentRegistry, AgentRow, AgentState, Contact, Desk, Drained, Ended, Mailbox,
+        MailboxFull, Newcomer, NoteState, Reached, RegistryWatch, Seat, Stalled, Ticket, Tombstone,
+        WaitOn, Why,
+    },
+    scope::{Occupied, Phase, Receipt, Scope, Stopped, WaitFor, Waiting},
+    session::{
+        EventWatch, MAX_CORRECTIONS, MAX_WATCH, OwnedTurn, Session, SessionBuilder, SessionHandle,
+        TurnOutcome, TurnStream, WATCH_CAPACITY,
+    },
+    sink::{SINK_CAPACITY, Sink},
     spec::{Access, Effect, Lane, ToolSpec},
+    subagent::{
+        AGENT, AgentGroup, AgentKind, AgentKinds, AgentTool, Answered, Child,
+        DEFAULT_CHILD_DEADLINE, GroupPolicy, MAX_NOTE_TEXT, NO_PROGRESS, Order, Refusal, subagents,
+    },
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
     transcript::{
         Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
         Trimming,
     },
-    usage::{Cost, Price, Usage},
+    usage::{Cost, Left, Price, Spending, Usage},
 };
 
 #[cfg(feature = "local")]
 pub use crate::{
+    hook::{CommandHook, MAX_HOOK_OUTPUT, command_hooks},
     trace::JsonLines,
     workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };

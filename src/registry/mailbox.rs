@@ -5,19 +5,38 @@ use std::{
     collections::VecDeque,
     fmt,
     future::Future,
-    ops::Deref,
-    pin::pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    pin::Pin,
+    sync::{Arc, PoisonError},
+    task::{Context, Poll, Waker},
+    time::Duration,
 };
 
-use tokio::sync::Notify;
+use tokio::time::Instant;
 
+use super::{
+    bell::Sleepers,
+    sync::{Mutex, MutexGuard},
+};
 use crate::message::{Note, Urgency};
+
+mod drained;
+mod full;
+mod ticket;
+
+pub use self::{
+    drained::Drained,
+    full::MailboxFull,
+    ticket::{NoteState, Ticket},
+};
+use self::{full::Reason, ticket::Slip};
 
 /// So many notes fit into a mailbox, those in flight included.
 pub(crate) const MAX_NOTES: usize = 1_000;
 /// So many bytes of notes fit into a mailbox, those in flight included.
 pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
+/// So many control notes fit into a mailbox beside the others. Each tells of the end of a child,
+/// so a tree within its limits never comes near.
+pub(crate) const MAX_CONTROL: usize = 65_536;
 
 /// An agent's mailbox. Cheap to clone; every clone is the same box.
 ///
@@ -43,18 +62,49 @@ pub struct Mailbox(Arc<Shared>);
 #[derive(Default)]
 struct Shared {
     state: Mutex<State>,
-    bell: Notify,
 }
 
 #[derive(Default)]
 struct State {
     /// Numbered by arrival, so that notes that come back find their place.
-    notes: VecDeque<(u64, Note)>,
+    notes: VecDeque<Item>,
     next: u64,
-    /// Everything pushed and not acknowledged.
+    /// Everything pushed and not acknowledged, control notes excepted.
     count: usize,
     bytes: usize,
-    closed: bool,
+    control: usize,
+    open: Openness,
+    /// Who waits for mail, by the least urgency that it waits for.
+    sleepers: [Sleepers; 3],
+    observer: Option<Observer>,
+}
+
+type Observer = Arc<dyn Fn() + Send + Sync>;
+
+struct Item {
+    number: u64,
+    note: Note,
+    /// Handed out no later than this.
+    until: Option<Instant>,
+    class: Class,
+    slip: Arc<Slip>,
+}
+
+/// Whether a note has to fit in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Class {
+    Common,
+    Control,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Openness {
+    #[default]
+    Open,
+    /// Nothing comes in; what is in can be read.
+    Closed,
+    /// Nothing comes in and nothing is read any more.
+    Shut,
 }
 
 impl Mailbox {
@@ -63,33 +113,100 @@ impl Mailbox {
         Self::default()
     }
 
-    /// Puts a note in. Never waits.
+    /// Puts a note in. Never waits. The ticket tells what becomes of it and may be dropped.
     ///
     /// # Errors
     /// When the box is full or closed; the error gives the note back.
-    pub fn push(&self, note: Note) -> Result<(), MailboxFull> {
-        let size = size(&note);
+    pub fn push(&self, note: Note) -> Result<Ticket, MailboxFull> {
+        self.put(note, None, Class::Common)
+    }
+
+    /// As [`push`](Self::push), of a note that is worth nothing after this time: it is then not
+    /// handed out any more, and its ticket says that it expired once the box is drained.
+    ///
+    /// # Errors
+    /// As [`push`](Self::push).
+    pub fn push_for(&self, note: Note, time: Duration) -> Result<Ticket, MailboxFull> {
+        // A time beyond all clocks is no limit.
+        let until = Instant::now().checked_add(time);
+        self.put(note, until, Class::Common)
+    }
+
+    /// As [`push`](Self::push), of a note that must not be lost because others filled the box: the
+    /// end of a child. It takes no room from them and there is always room for it.
+    ///
+    /// # Errors
+    /// When the box is closed; or when more of these notes lie in it than a tree can have living
+    /// agents, which is a bug of the sender.
+    pub fn push_control(&self, note: Note) -> Result<Ticket, MailboxFull> {
+        self.put(note, None, Class::Control)
+    }
+
+    fn put(&self, note: Note, until: Option<Instant>, class: Class) -> Result<Ticket, MailboxFull> {
+        // Made before the lock is taken and thrown away in the rare case of a refusal.
+        let slip = Arc::new(Slip::default());
+        let ticket = Ticket::of(&slip);
+        let urgency = note.urgency;
+        let mut expired = Vec::new();
         let mut state = self.state();
-        let reason = match () {
-            () if state.closed => Some(Reason::Closed),
-            () if state.count >= MAX_NOTES => Some(Reason::Notes),
-            () if state.bytes.saturating_add(size) > MAX_BYTES => Some(Reason::Bytes),
-            () => None,
-        };
-        if let Some(reason) = reason {
-            return Err(MailboxFull {
-                reason,
-                note: Box::new(note),
-            });
+        let mut refusal = state.refusal(&note, class);
+        if matches!(refusal, Some(Reason::Notes | Reason::Bytes)) {
+            // What nobody will read any more takes no room.
+            expired = state.expire();
+            refusal = state.refusal(&note, class);
         }
-        state.count += 1;
-        state.bytes += size;
-        let number = state.next;
-        state.next += 1;
-        state.notes.push_back((number, note));
+        let Some(reason) = refusal else {
+            match class {
+                Class::Control => state.control += 1,
+                Class::Common => {
+                    state.count += 1;
+                    state.bytes += size(&note);
+                }
+            }
+            let number = state.next;
+            state.next += 1;
+            state.notes.push_back(Item {
+                number,
+                note,
+                until,
+                class,
+                slip,
+            });
+            self.tell(state, Some(urgency));
+            settle(expired);
+            return Ok(ticket);
+        };
         drop(state);
-        self.0.bell.notify_waiters();
-        Ok(())
+        settle(expired);
+        let note = Box::new(note);
+        Err(MailboxFull { reason, note })
+    }
+
+    /// Wakes who waits for mail of this urgency and calls the observer, after giving back the lock.
+    fn tell(&self, mut state: MutexGuard<'_, State>, urgency: Option<Urgency>) {
+        let Some(urgency) = urgency else {
+            return;
+        };
+        let mut woken = Vec::new();
+        for sleepers in &mut state.sleepers[rank(urgency)..] {
+            woken.append(&mut sleepers.all());
+        }
+        let observer = state.observer.clone();
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
+        if let Some(observer) = observer {
+            observer();
+        }
+    }
+
+    /// Calls this after each note that comes into the box or back into it, once the box can be
+    /// used again; a later observer takes the place of this one. What it holds lives as long as the
+    /// box: let it hold the box, or whatever holds the box, weakly.
+    pub fn on_arrival(&self, observer: impl Fn() + Send + Sync + 'static) {
+        let observer: Observer = Arc::new(observer);
+        let old = self.state().observer.replace(observer);
+        // What it held may be anything; it is dropped without the lock.
+        drop(old);
     }
 
     /// Takes out all notes, in the order they arrived. They count as in the box until they are
@@ -101,17 +218,18 @@ impl Mailbox {
     /// As [`drain`](Self::drain), of the notes that are at least so urgent; the others stay.
     pub fn drain_until(&self, least: Urgency) -> Drained {
         let mut state = self.state();
-        let all = std::mem::take(&mut state.notes).into_iter();
-        let (taken, left): (VecDeque<_>, VecDeque<_>) =
-            all.partition(|(_, note)| note.urgency <= least);
-        state.notes = left;
+        let expired = state.expire();
+        let taken = if state.notes.iter().all(|item| item.note.urgency <= least) {
+            std::mem::take(&mut state.notes)
+        } else {
+            let all = std::mem::take(&mut state.notes).into_iter();
+            let (taken, left) = all.partition(|item| item.note.urgency <= least);
+            state.notes = left;
+            taken
+        };
         drop(state);
-        let (numbers, notes) = taken.into_iter().unzip();
-        Drained {
-            mailbox: self.clone(),
-            numbers,
-            notes,
-        }
+        settle(expired);
+        Drained::new(self.clone(), taken.into_iter())
     }
 
     /// Ends when there is mail to drain, or the box is closed. Mail that is there already counts.
@@ -125,21 +243,10 @@ impl Mailbox {
     ///
     /// Cancel safety: safe, as [`arrived`](Self::arrived).
     pub fn arrived_until(&self, least: Urgency) -> impl Future<Output = ()> + Send + use<> {
-        let mailbox = self.clone();
-        async move {
-            loop {
-                let mut ring = pin!(mailbox.0.bell.notified());
-                // Listen first, look then: a note between the two rings.
-                ring.as_mut().enable();
-                {
-                    let state = mailbox.state();
-                    let mut notes = state.notes.iter();
-                    if notes.any(|(_, note)| note.urgency <= least) || state.closed {
-                        return;
-                    }
-                }
-                ring.await;
-            }
+        Arrived {
+            mailbox: self.clone(),
+            least,
+            id: None,
         }
     }
 
@@ -156,22 +263,97 @@ impl Mailbox {
     /// How soon the most urgent note that can be drained wants to be heard.
     pub fn most_urgent(&self) -> Option<Urgency> {
         let state = self.state();
-        state.notes.iter().map(|(_, note)| note.urgency).min()
+        state.notes.iter().map(|item| item.note.urgency).min()
     }
 
     /// Lets nothing more in and ends every wait. What is in the box can still be drained.
     pub fn close(&self) {
-        self.state().closed = true;
-        self.0.bell.notify_waiters();
+        let mut state = self.state();
+        if state.open == Openness::Open {
+            state.open = Openness::Closed;
+        }
+        self.tell_end(state);
+    }
+
+    /// Closes the box and gives up what is unread in it: the tickets say that it expired. Notes in
+    /// flight can still be acknowledged. Says how many were given up.
+    pub fn shut(&self) -> usize {
+        let mut state = self.state();
+        state.open = Openness::Shut;
+        let unread = std::mem::take(&mut state.notes);
+        for item in &unread {
+            state.release(&item.note, item.class);
+        }
+        self.tell_end(state);
+        let count = unread.len();
+        settle(unread.into_iter().map(|item| item.slip));
+        count
+    }
+
+    fn tell_end(&self, mut state: MutexGuard<'_, State>) {
+        let woken: Vec<_> = state.sleepers.iter_mut().flat_map(Sleepers::all).collect();
+        drop(state);
+        woken.into_iter().for_each(Waker::wake);
     }
 
     /// Whether the box was closed.
     pub fn is_closed(&self) -> bool {
-        self.state().closed
+        self.state().open != Openness::Open
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Why this note may not come in.
+    fn refusal(&self, note: &Note, class: Class) -> Option<Reason> {
+        match class {
+            _ if self.open != Openness::Open => Some(Reason::Closed),
+            Class::Control => (self.control >= MAX_CONTROL).then_some(Reason::Control),
+            Class::Common if self.count >= MAX_NOTES => Some(Reason::Notes),
+            Class::Common => {
+                let full = self.bytes.saturating_add(size(note)) > MAX_BYTES;
+                full.then_some(Reason::Bytes)
+            }
+        }
+    }
+
+    /// Throws out the notes whose time has run out.
+    fn expire(&mut self) -> Vec<Arc<Slip>> {
+        let mut slips = Vec::new();
+        if self.notes.iter().all(|item| item.until.is_none()) {
+            return slips;
+        }
+        let now = Instant::now();
+        for item in std::mem::take(&mut self.notes) {
+            if item.until.is_some_and(|until| until <= now) {
+                self.release(&item.note, item.class);
+                slips.push(item.slip);
+            } else {
+                self.notes.push_back(item);
+            }
+        }
+        slips
+    }
+
+    /// This note takes no room any more.
+    fn release(&mut self, note: &Note, class: Class) {
+        match class {
+            Class::Control => self.control -= 1,
+            Class::Common => {
+                self.count -= 1;
+                self.bytes -= size(note);
+            }
+        }
+    }
+}
+
+/// Tells senders that their notes were never read. Without the lock: this wakes tasks.
+fn settle(expired: impl IntoIterator<Item = Arc<Slip>>) {
+    for slip in expired {
+        slip.settle(NoteState::Expired);
     }
 }
 
@@ -180,133 +362,67 @@ fn size(note: &Note) -> usize {
     size_of::<Note>() + note.from.len() + note.text.len()
 }
 
+/// The place among the sleepers of those who wait for mail that is at least so urgent.
+fn rank(urgency: Urgency) -> usize {
+    match urgency {
+        Urgency::Interrupt => 0,
+        Urgency::NextStep => 1,
+        Urgency::WhenIdle => 2,
+    }
+}
+
+/// A wait for mail. It looks and lies down under the box's one lock, so no note slips in between.
+struct Arrived {
+    mailbox: Mailbox,
+    least: Urgency,
+    id: Option<u64>,
+}
+
+impl Future for Arrived {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let this = &mut *self;
+        let mut state = this.mailbox.state();
+        let state = &mut *state;
+        let mut notes = state.notes.iter();
+        let sleepers = &mut state.sleepers[rank(this.least)];
+        if notes.any(|item| item.note.urgency <= this.least) || state.open != Openness::Open {
+            sleepers.forget(&mut this.id);
+            return Poll::Ready(());
+        }
+        sleepers.lie_down(&mut this.id, cx.waker());
+        Poll::Pending
+    }
+}
+
+impl Drop for Arrived {
+    fn drop(&mut self) {
+        if self.id.is_some() {
+            let mut state = self.mailbox.state();
+            state.sleepers[rank(self.least)].forget(&mut self.id);
+        }
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        settle(state.notes.drain(..).map(|item| item.slip));
+    }
+}
+
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.state();
+        let in_flight = state.count + state.control - state.notes.len();
         f.debug_struct("Mailbox")
             .field("waiting", &state.notes.len())
-            .field("in_flight", &(state.count - state.notes.len()))
-            .field("closed", &state.closed)
+            .field("in_flight", &in_flight)
+            .field("open", &state.open)
             .finish()
     }
 }
-
-/// Notes that were taken out of a [`Mailbox`]. Dropped unacknowledged, they go back.
-#[derive(Debug)]
-#[must_use = "dropped unacknowledged, the notes go back into the mailbox"]
-pub struct Drained {
-    mailbox: Mailbox,
-    numbers: Vec<u64>,
-    notes: Vec<Note>,
-}
-
-impl Drained {
-    /// Says that the notes are safe elsewhere, and gives them out.
-    pub fn ack(mut self) -> Vec<Note> {
-        let notes = std::mem::take(&mut self.notes);
-        let bytes: usize = notes.iter().map(size).sum();
-        let mut state = self.mailbox.state();
-        state.count -= notes.len();
-        state.bytes -= bytes;
-        drop(state);
-        notes
-    }
-}
-
-impl Deref for Drained {
-    type Target = [Note];
-
-    fn deref(&self) -> &[Note] {
-        &self.notes
-    }
-}
-
-impl Drop for Drained {
-    fn drop(&mut self) {
-        if self.notes.is_empty() {
-            return;
-        }
-        let notes = std::mem::take(&mut self.notes);
-        let back = self.numbers.drain(..).zip(notes);
-        let mut state = self.mailbox.state();
-        let newest = state.notes.front().map(|(number, _)| *number);
-        let before: Vec<_> = back.collect();
-        // Two readers may give back out of turn; usually everything goes to the front.
-        let sorted = newest > before.last().map(|(number, _)| *number) || newest.is_none();
-        for note in before.into_iter().rev() {
-            state.notes.push_front(note);
-        }
-        if !sorted {
-            let notes = state.notes.make_contiguous();
-            notes.sort_by_key(|(number, _)| *number);
-        }
-        drop(state);
-        self.mailbox.0.bell.notify_waiters();
-    }
-}
-
-/// A note that did not get into a mailbox.
-#[derive(Clone, PartialEq, Eq)]
-pub struct MailboxFull {
-    reason: Reason,
-    note: Box<Note>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Reason {
-    Notes,
-    Bytes,
-    Closed,
-}
-
-impl MailboxFull {
-    /// Whether the box takes no mail any more: trying again does not help.
-    pub fn is_closed(&self) -> bool {
-        self.reason == Reason::Closed
-    }
-
-    /// The note, to be tried again or told in another way.
-    pub fn into_note(self) -> Note {
-        *self.note
-    }
-
-    /// What to do about it.
-    pub fn hint(&self) -> &'static str {
-        match self.reason {
-            Reason::Notes => {
-                "Wait until the agent has read its mail, or join several notes in one."
-            }
-            Reason::Bytes => "Send less text: put it into a file and tell where it is.",
-            Reason::Closed => "The agent has ended; start another one.",
-        }
-    }
-}
-
-impl fmt::Display for MailboxFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            Reason::Notes => write!(f, "mailbox full, unread notes: `{MAX_NOTES}`")?,
-            Reason::Bytes => {
-                let size = size(&self.note);
-                write!(f, "no room in the mailbox for a note of bytes: `{size}`")?;
-            }
-            Reason::Closed => write!(f, "mailbox closed, note from: `{}`", self.note.from)?,
-        }
-        write!(f, " ({})", self.hint())
-    }
-}
-
-impl fmt::Debug for MailboxFull {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Without the text, which may be megabytes.
-        f.debug_struct("MailboxFull")
-            .field("reason", &self.reason)
-            .field("from", &self.note.from)
-            .finish_non_exhaustive()
-    }
-}
-
-impl std::error::Error for MailboxFull {}
 
 #[cfg(test)]
 mod tests;

@@ -6,11 +6,13 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::{Shared, watch::EventWatch};
 use crate::{
     backend::Control,
     error::Result,
     message::{Note, Urgency},
     permission::Answer,
+    registry::AgentRow,
     scope::{Receipt, Scope},
 };
 
@@ -18,7 +20,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SessionHandle {
     control: Arc<dyn Control>,
-    submitted: Submitted,
+    shared: Shared,
 }
 
 /// The turn that was submitted last. It is known before it is polled, so that no cancel is too early.
@@ -36,17 +38,17 @@ impl Submitted {
 }
 
 impl SessionHandle {
-    pub(super) fn new(control: Arc<dyn Control>, submitted: Submitted) -> Self {
-        Self { control, submitted }
+    pub(super) fn new(control: Arc<dyn Control>, shared: Shared) -> Self {
+        Self { control, shared }
     }
 
     /// Cancels the turn that runs or was submitted to be run, if there is one, and says what it waited for. The stream of the turn
     /// then ends with a `turn_end` that says cancelled, and the next message works.
     pub fn cancel(&self) -> Receipt {
         let mut receipt = self.control.interrupt();
-        let submitted = self.submitted.lock().clone();
+        let submitted = self.shared.submitted.lock().clone();
         if let Some(scope) = submitted {
-            receipt.stopped.extend(scope.cancel().stopped);
+            receipt.merge(scope.cancel());
         }
         receipt
     }
@@ -72,7 +74,18 @@ impl SessionHandle {
         self.control.steer(note)
     }
 
-    /// Answers an approval by the id in its event.
+    /// Hears every event of the session from now on, also between turns, without slowing it down.
+    pub fn watch(&self) -> EventWatch {
+        self.shared.wire.watch()
+    }
+
+    /// The agents of this session that live, the root first.
+    pub fn agents(&self) -> Vec<AgentRow> {
+        let desk = &self.shared.grant.desk;
+        desk.registry().tree(desk.session())
+    }
+
+    /// Answers an approval by the id in its event, at whatever depth it was asked.
     ///
     /// # Errors
     /// When no approval of this id is waiting.

@@ -278,6 +278,8 @@ mod tests {
             text: String::new(),
             usage,
             cost,
+            children: Vec::new(),
+            spent_by: Vec::new(),
         }
     }
 

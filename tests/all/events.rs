@@ -61,6 +61,8 @@ fn kinds() -> Vec<EventKind> {
         text: "Done.".into(),
         usage: usage(),
         cost,
+        children: Vec::new(),
+        spent_by: Vec::new(),
     };
     let part = |text: &str| (1, text.to_owned());
     let ((p1, t1), (p2, t2)) = (part("Hel"), part("hm"));

@@ -12,10 +12,10 @@ use std::{
 use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
-    Agent, AgentBuilder, Asker, Backend, Budget, Error, ErrorKind, Event, EventKind, Grant, Hook,
-    HookContext, Lane, Message, Meter, Note, Outcome, Permissions, Price, Question, Scope, Session,
-    SessionHandle, SessionId, StopReason, Task, ToolCall, ToolOutput, ToolResult, Urgency, Usage,
-    Verdict, WaitFor,
+    Agent, AgentBuilder, AgentRegistry, Asker, Backend, Budget, Error, ErrorKind, Event, EventKind,
+    Grant, Hook, HookContext, Lane, Message, Meter, Note, Outcome, Permissions, Phase, Price,
+    Question, Scope, Session, SessionHandle, SessionId, Sink, StopReason, Stopped, Task, ToolCall,
+    ToolOutput, ToolResult, Urgency, Usage, Verdict, WaitFor,
     provider::{Delta, Deltas, Model, Options, Provider, Request, Stop},
     testing::{Answer, Cut, ModelServer, Recorder, Reply, Script, Scripted, check_history},
 };
@@ -698,9 +698,11 @@ async fn inv09_charged_before_told() {
     let model = Scripted::new([call, Answer::text("done").usage(used)]);
     let agent = Agent::builder(model).tool(echo()).build().unwrap();
     let meter = Meter::new(Budget::unlimited().tokens(1_000));
-    let grant = Grant::root(SessionId::random(), meter.clone());
-    let scope = grant.scope.clone();
-    let mut talk = Backend::open(Arc::new(agent), grant).await.unwrap();
+    let agent: Arc<dyn Backend> = Arc::new(agent);
+    let scope = Scope::root();
+    let seat = AgentRegistry::new().root(SessionId::random(), &scope);
+    let grant = Grant::root(seat.desk(), meter.clone(), Sink::nowhere(), agent.clone());
+    let mut talk = agent.open(grant).await.unwrap();
     let mut told = 0;
     let mut turn = talk.turn(Task::new("go"), scope.part());
     while let Some(event) = turn.next().await {
@@ -776,7 +778,11 @@ async fn cancel_while(
         handle.cancel().stopped.is_empty(),
         "{what}: nothing runs, nothing to stop"
     );
-    receipt.stopped.into_iter().map(|(_, wait)| wait).collect()
+    let wait = |stopped: Stopped| match stopped.phase {
+        Phase::Waiting(wait) => wait,
+        working => panic!("{what}: no wait: {working}"),
+    };
+    receipt.stopped.into_iter().map(wait).collect()
 }
 
 #[tokio::test]

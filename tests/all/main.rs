@@ -26,6 +26,7 @@ mod streams;
 mod testing;
 #[cfg(feature = "local")]
 mod tools;
+mod tree;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;

@@ -280,7 +280,11 @@ async fn inv11_a_cancel_ends_the_wait_for_an_approval_and_kills_its_id() {
             if let EventKind::Approval { id, .. } = event.kind {
                 asked = Some(id);
                 let receipt = handle.cancel();
-                let waits: Vec<_> = receipt.stopped.iter().map(|(_, w)| w.to_string()).collect();
+                let waits: Vec<_> = receipt
+                    .stopped
+                    .iter()
+                    .map(|s| s.phase.to_string())
+                    .collect();
                 assert!(waits.len() <= 1, "{waits:?}");
             } else if let EventKind::TurnEnd { stop, .. } = event.kind {
                 assert_eq!(stop, StopReason::Cancelled);

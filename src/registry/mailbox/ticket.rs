@@ -1,0 +1,119 @@
+//! What a sender holds of a note: whether it was read, and how that ended.
+//! Refuses to hold the note or the mailbox; a ticket keeps neither alive.
+
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
+
+use crate::registry::{
+    bell::Bell,
+    sync::{AtomicU8, Ordering},
+};
+
+/// What became of a note.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum NoteState {
+    /// It lies in the mailbox, or its reader has not said yet that it is safe elsewhere.
+    Queued,
+    /// It is in the reader's conversation.
+    Inserted,
+    /// Its time ran out, or the mailbox ended, before it was read.
+    Expired,
+    /// Something on the reader's side, a hook for example, did not let it in.
+    Refused,
+}
+
+impl NoteState {
+    /// Whether nothing changes any more.
+    pub fn is_final(self) -> bool {
+        self != Self::Queued
+    }
+
+    fn of(bits: u8) -> Self {
+        match bits & !LISTENED {
+            0 => Self::Queued,
+            1 => Self::Inserted,
+            2 => Self::Expired,
+            _ => Self::Refused,
+        }
+    }
+}
+
+impl fmt::Display for NoteState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Queued => "queued",
+            Self::Inserted => "inserted",
+            Self::Expired => "expired",
+            Self::Refused => "refused",
+        })
+    }
+}
+
+/// Set when somebody waits for the end, so that nobody is looked for in vain.
+const LISTENED: u8 = 0x80;
+
+/// The sender's hold on a note. Cheap to clone; may be dropped at any time.
+#[derive(Clone)]
+pub struct Ticket(Arc<Slip>);
+
+/// What the note and its tickets share.
+#[derive(Default)]
+pub(super) struct Slip {
+    bits: AtomicU8,
+    bell: OnceLock<Bell>,
+}
+
+impl Ticket {
+    pub(super) fn of(slip: &Arc<Slip>) -> Self {
+        Self(slip.clone())
+    }
+
+    /// What became of the note so far.
+    pub fn state(&self) -> NoteState {
+        NoteState::of(self.0.bits.load(Ordering::Acquire))
+    }
+
+    /// Waits until nothing changes any more, and says how it ended.
+    ///
+    /// Cancel safety: safe, it can be called again.
+    pub async fn settled(&self) -> NoteState {
+        let bell = self.0.bell.get_or_init(Bell::default);
+        loop {
+            // The mark first: who settles after the look rings after the mark.
+            let mark = bell.mark();
+            let bits = self.0.bits.fetch_or(LISTENED, Ordering::AcqRel);
+            let state = NoteState::of(bits);
+            if state.is_final() {
+                return state;
+            }
+            bell.after(mark).await;
+        }
+    }
+}
+
+impl Slip {
+    /// Says how it ended. Only whoever owns the note does so, and only once.
+    pub(super) fn settle(&self, end: NoteState) {
+        let bits = match end {
+            NoteState::Queued => return,
+            NoteState::Inserted => 1,
+            NoteState::Expired => 2,
+            NoteState::Refused => 3,
+        };
+        let before = self.bits.swap(bits, Ordering::AcqRel);
+        if before & LISTENED != 0
+            && let Some(bell) = self.bell.get()
+        {
+            bell.ring();
+        }
+    }
+}
+
+impl fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ticket").field(&self.state()).finish()
+    }
+}
