@@ -2,7 +2,7 @@
 //! Refuses to know how a trial comes out; what must hold afterwards holds for all of them.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::HashSet,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::SeqCst},
@@ -12,20 +12,20 @@ use std::{
 
 use futures::StreamExt;
 use offshoot::{
-    AgentPath, Budget, Ground, OnChildren, Outcome, Receipt, ToolOutput,
+    AgentPath, Budget, Event, EventKind, Ground, OnChildren, Outcome, Receipt, ToolOutput,
     testing::{Answer, Scripted},
 };
 use serde_json::json;
 
 use super::{
     basics::{by_prompt, steps},
-    stage::{Stage, agent, aside, ends, flaw, order},
+    stage::{Stage, agent, aside, flaw, order},
 };
 use crate::kit::{Dice, shared, size, sleeper, work};
 
 /// A model whose agents do one random thing after another: open others in the foreground and in the
 /// background, write to the root, use a tool under the one permit, panic, say nothing, end.
-fn restless(seed: u64) -> Scripted {
+fn restless(seed: u64, how: How) -> Scripted {
     let dice = Arc::new(Mutex::new(Dice(seed)));
     by_prompt(move |seen, first| {
         // A panic below leaves it as it was.
@@ -45,7 +45,8 @@ fn restless(seed: u64) -> Scripted {
             0 if seen.tools.iter().any(|tool| tool == "Agent") => Answer::empty()
                 .call("Agent", order("deeper"))
                 .call("Agent", aside("deeper aside")),
-            1 => Answer::empty().call(
+            // Where receipts are compared, nothing else may stop an agent.
+            1 if how != How::Cancel => Answer::empty().call(
                 "SendMessage",
                 json!({"to": "root", "message": "a word", "urgency": "interrupt"}),
             ),
@@ -69,6 +70,20 @@ fn bang() -> Arc<dyn offshoot::Tool> {
     })
 }
 
+fn is_aside(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::ChildStart { ground, .. } if ground == Ground::Background
+    )
+}
+
+fn is_stopped(event: &Event) -> bool {
+    matches!(
+        event.kind,
+        EventKind::ChildEnd { outcome, .. } if outcome == Outcome::Interrupted
+    )
+}
+
 /// How a trial is stopped.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum How {
@@ -86,7 +101,7 @@ async fn trial(seed: u64) -> usize {
     };
     let delay = Duration::from_micros(dice.below(6_000));
     let mut stage = Stage::with(
-        agent(restless(dice.roll()), [bang(), sleeper()]),
+        agent(restless(dice.roll(), how), [bang(), sleeper()]),
         |session| {
             session
                 .parallel_tools(1)
@@ -101,48 +116,35 @@ async fn trial(seed: u64) -> usize {
     let mut turn = stage.session.submit_message("go");
     let patience = tokio::time::timeout(delay, async { while turn.next().await.is_some() {} });
     let over = patience.await.is_ok();
-    let list = || registry.list().into_iter().map(|row| (row.id, row.path));
     let gone: HashSet<_> = registry
         .ended(&session)
         .iter()
         .map(|stone| stone.path.clone())
         .collect();
-    let before: Vec<_> = list().collect();
     let receipt = match how {
         How::Cancel => handle.cancel(),
         How::Drop | How::Close => Receipt::default(),
     };
-    let after: HashMap<_, _> = registry
-        .list()
-        .into_iter()
-        .map(|row| (row.id, row.ground))
-        .collect();
+    if how == How::Cancel {
+        while turn.next().await.is_some() {}
+    }
+    let told = stage.heard.events();
     if how == How::Cancel && !over {
-        // Who lived before and after the cancel lived at the cancel, and is named unless it or an
-        // agent above it runs for itself in the background; who had ended before is not named. Of the root only
-        // the turn is stopped.
+        // Who was stopped lived at the cancel and is named, unless it or an agent above it runs for
+        // itself in the background; who had ended before is not named.
         let named: HashSet<_> = receipt.agents().into_iter().collect();
-        let aside = |path: &AgentPath| {
-            let own = before
-                .iter()
-                .filter(|(_, above)| above == path || above.is_above(path));
-            let mut grounds = own.map(|(id, _)| after.get(id));
-            grounds.any(|ground| ground != Some(&Ground::Foreground))
+        let aside: Vec<_> = told.iter().filter(|event| is_aside(event)).collect();
+        let below = |path: &AgentPath| {
+            let mut aside = aside.iter();
+            aside.any(|event| event.agent == *path || event.agent.is_above(path))
         };
-        for (_, path) in before
-            .iter()
-            .filter(|(_, path)| path.depth() > 0 && !aside(path))
-        {
-            assert!(
-                named.contains(path),
-                "seed {seed}: `{path}` lived: {receipt}"
-            );
+        for event in told.iter().filter(|event| is_stopped(event)) {
+            let path = &event.agent;
+            let fine = named.contains(path) || below(path);
+            assert!(fine, "seed {seed}: `{path}` was stopped: {receipt}");
         }
         let dead: Vec<_> = named.intersection(&gone).collect();
         assert!(dead.is_empty(), "seed {seed}: had ended: {dead:?}");
-    }
-    if how == How::Cancel {
-        while turn.next().await.is_some() {}
     }
     drop(turn);
     let gone: HashSet<_> = registry
@@ -163,19 +165,6 @@ async fn trial(seed: u64) -> usize {
     let named: HashSet<_> = receipt.agents().into_iter().collect();
     let dead: Vec<_> = named.intersection(&gone).collect();
     assert!(dead.is_empty(), "seed {seed}: had ended: {dead:?}");
-    if how == How::Close {
-        // Nobody was stopped before: who has not ended by itself is named.
-        let stopped =
-            |(_, outcome, _): &(String, Outcome, String)| *outcome == Outcome::Interrupted;
-        let stopped = ends(&heard.events()).into_iter().filter(stopped);
-        for (path, ..) in stopped.filter(|(path, ..)| !named.iter().any(|n| n.as_str() == path)) {
-            // Its turn may have been dropped before with the root's stream.
-            assert!(
-                !over,
-                "seed {seed}: `{path}` was stopped and is not named: {receipt}"
-            );
-        }
-    }
     assert!(registry.is_empty(), "seed {seed}: {:?}", registry.list());
     assert_eq!(permits.available_permits(), 1, "seed {seed}");
     if let Err(why) = flaw(&heard.events()) {
