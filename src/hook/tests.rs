@@ -12,7 +12,10 @@ use std::{
 use async_trait::async_trait;
 
 use super::*;
-use crate::message::{Outcome, Urgency};
+use crate::{
+    event::Ground,
+    message::{Outcome, Urgency},
+};
 
 /// What a hook does wherever it is called.
 #[derive(Clone, Copy)]
