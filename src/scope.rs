@@ -262,6 +262,8 @@ impl Scope {
         self.state().occupants += 1;
         Occupied {
             scope: self.clone(),
+            #[cfg(test)]
+            life: tests::Life::begin(self),
         }
     }
 
@@ -315,6 +317,8 @@ impl Drop for Waiting {
 #[must_use = "the agent has left when this is dropped"]
 pub struct Occupied {
     scope: Scope,
+    #[cfg(test)]
+    pub(crate) life: tests::Life,
 }
 
 impl fmt::Debug for Occupied {
@@ -329,6 +333,8 @@ impl Drop for Occupied {
     fn drop(&mut self) {
         let _passing = self.scope.0.gate.pass();
         self.scope.state().occupants -= 1;
+        #[cfg(test)]
+        self.life.end(&self.scope);
     }
 }
 
@@ -339,4 +345,4 @@ const _: fn() = || {
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

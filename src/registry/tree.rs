@@ -154,8 +154,14 @@ impl State {
         let above = self.living.get(&seq).and_then(|berth| berth.above.as_ref());
         let above = above
             .map(|above| above.seq)
-            .filter(|above| self.living.contains_key(above));
+            .filter(|above| self.is_child(*above, seq));
         above.into_iter().chain(self.waits.on(seq)).collect()
+    }
+
+    /// Takes the defence away that a twin test runs without.
+    #[cfg(test)]
+    pub(super) fn forget_children(&mut self) {
+        self.children.clear();
     }
 
     fn children_of(&self, of: u64) -> impl Iterator<Item = u64> {

@@ -1,9 +1,51 @@
 //! Scopes: what a cancel reaches, what keeps a place busy, what a receipt says.
 //! Refuses sleeps, except where the time itself is looked at.
 
-use std::time::Duration;
+use std::{sync::OnceLock, time::Duration};
 
 use super::*;
+
+mod racing;
+mod receipts;
+
+/// How a life in a scope stood to the scope's cancel, as its guard saw it under the lock.
+#[derive(Clone)]
+pub(crate) struct Life {
+    late: bool,
+    end: Arc<OnceLock<Lived>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lived {
+    /// It was over before the cancel, or there was none.
+    Whole,
+    /// It had begun and was not over.
+    CutShort,
+    /// It began after.
+    Late,
+}
+
+impl Life {
+    pub(super) fn begin(scope: &Scope) -> Self {
+        Self {
+            late: scope.is_cancelled(),
+            end: Arc::default(),
+        }
+    }
+
+    pub(super) fn end(&self, scope: &Scope) {
+        let lived = match (self.late, scope.is_cancelled()) {
+            (true, _) => Lived::Late,
+            (false, true) => Lived::CutShort,
+            (false, false) => Lived::Whole,
+        };
+        self.end.set(lived).unwrap();
+    }
+
+    pub(crate) fn lived(&self) -> Option<Lived> {
+        self.end.get().copied()
+    }
+}
 
 fn waiting(agent: &AgentPath, what: WaitFor) -> Stopped {
     Stopped {
