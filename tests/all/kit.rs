@@ -166,13 +166,24 @@ where
 
 /// Runs a proof from which the defence was taken; what it says when it sees the fault.
 pub(crate) async fn noticed<T>(proof: impl Future<Output = T>) -> String {
-    match AssertUnwindSafe(proof).catch_unwind().await {
+    seen(AssertUnwindSafe(proof).catch_unwind().await)
+}
+
+/// As [`noticed`], for a proof that waits for nothing.
+pub(crate) fn noticed_now<T>(proof: impl FnOnce() -> T) -> String {
+    seen(std::panic::catch_unwind(AssertUnwindSafe(proof)))
+}
+
+fn seen<T>(proof: std::thread::Result<T>) -> String {
+    let panic = match proof {
         Ok(_) => panic!("without the defence the proof passes all the same"),
-        Err(panic) => match panic.downcast::<String>() {
-            Ok(words) => *words,
-            Err(panic) => panic.downcast_ref::<&str>().map_or("?", |words| *words).to_owned(),
-        },
-    }
+        Err(panic) => panic,
+    };
+    let words = panic.downcast_ref::<String>().cloned();
+    let literal = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned());
+    words.or(literal).unwrap_or_default()
 }
 
 /// Quick retries, for tests on a real clock.
