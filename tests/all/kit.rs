@@ -138,10 +138,15 @@ pub(crate) fn through<F>(provider: impl Provider, change: F) -> Through<F>
 where
     F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
 {
-    Through {
-        provider: Arc::new(provider),
-        change,
-    }
+    through_any(Arc::new(provider), change)
+}
+
+/// See [`Through`].
+pub(crate) fn through_any<F>(provider: Arc<dyn Provider>, change: F) -> Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    Through { provider, change }
 }
 
 impl<F> fmt::Debug for Through<F> {
@@ -160,7 +165,13 @@ where
 
     fn stream(&self, request: &Request<'_>, scope: &Scope) -> Result<Deltas> {
         let deltas = self.provider.stream(request, scope)?;
-        Ok(deltas.map(self.change.clone()).boxed())
+        // An error is the last word, also one that was made here.
+        let to_the_first_error = |over: &mut bool, delta: Result<Delta>| {
+            let now = std::mem::replace(over, delta.is_err());
+            std::future::ready((!now).then_some(delta))
+        };
+        let changed = deltas.map(self.change.clone());
+        Ok(changed.scan(false, to_the_first_error).boxed())
     }
 }
 
