@@ -138,10 +138,15 @@ pub(crate) fn through<F>(provider: impl Provider, change: F) -> Through<F>
 where
     F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
 {
-    Through {
-        provider: Arc::new(provider),
-        change,
-    }
+    through_any(Arc::new(provider), change)
+}
+
+/// See [`Through`].
+pub(crate) fn through_any<F>(provider: Arc<dyn Provider>, change: F) -> Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    Through { provider, change }
 }
 
 impl<F> fmt::Debug for Through<F> {
@@ -160,22 +165,36 @@ where
 
     fn stream(&self, request: &Request<'_>, scope: &Scope) -> Result<Deltas> {
         let deltas = self.provider.stream(request, scope)?;
-        Ok(deltas.map(self.change.clone()).boxed())
+        // An error is the last word, also one that was made here.
+        let to_the_first_error = |over: &mut bool, delta: Result<Delta>| {
+            let now = std::mem::replace(over, delta.is_err());
+            std::future::ready((!now).then_some(delta))
+        };
+        let changed = deltas.map(self.change.clone());
+        Ok(changed.scan(false, to_the_first_error).boxed())
     }
 }
 
 /// Runs a proof from which the defence was taken; what it says when it sees the fault.
 pub(crate) async fn noticed<T>(proof: impl Future<Output = T>) -> String {
-    match AssertUnwindSafe(proof).catch_unwind().await {
+    seen(AssertUnwindSafe(proof).catch_unwind().await)
+}
+
+/// As [`noticed`], for a proof that waits for nothing.
+pub(crate) fn noticed_now<T>(proof: impl FnOnce() -> T) -> String {
+    seen(std::panic::catch_unwind(AssertUnwindSafe(proof)))
+}
+
+fn seen<T>(proof: std::thread::Result<T>) -> String {
+    let panic = match proof {
         Ok(_) => panic!("without the defence the proof passes all the same"),
-        Err(panic) => match panic.downcast::<String>() {
-            Ok(words) => *words,
-            Err(panic) => panic
-                .downcast_ref::<&str>()
-                .map_or("?", |words| *words)
-                .to_owned(),
-        },
-    }
+        Err(panic) => panic,
+    };
+    let words = panic.downcast_ref::<String>().cloned();
+    let literal = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned());
+    words.or(literal).unwrap_or_default()
 }
 
 /// Quick retries, for tests on a real clock.

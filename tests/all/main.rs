@@ -12,6 +12,7 @@ mod examples;
 mod hooks;
 mod invariants;
 mod kit;
+mod naive;
 #[cfg(feature = "local")]
 mod offline;
 mod permission;
