@@ -33,7 +33,7 @@ Ctrl-C stops the turn that runs";
 /// Runs the verb.
 pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
     let mut opened = model::open(matches, None, OnChildren::Yield).await?;
-    if let Some(note) = &opened.note {
+    for note in &opened.notes {
         say(note);
     }
     let mut show = Renderer::new();
