@@ -15,11 +15,14 @@ const KEPT_FREE: usize = 6;
 const USUAL_HEIGHT: usize = 24;
 
 /// The terminal has one bottom, whoever writes to it.
-static AREA: Mutex<Area> = Mutex::new(Area { rows: 0, asked: 0 });
+static AREA: Mutex<Area> = Mutex::new(Area {
+    lines: Vec::new(),
+    asked: 0,
+});
 
 struct Area {
-    /// Lines that are drawn now.
-    rows: usize,
+    /// What is drawn now.
+    lines: Vec<String>,
     /// Questions that wait for the person.
     asked: usize,
 }
@@ -48,7 +51,7 @@ impl Drop for Asking {
 /// Draws these lines in place of those that are there.
 pub(super) fn draw(lines: &[String]) {
     let mut area = area();
-    if area.asked > 0 || lines.is_empty() {
+    if area.asked > 0 || area.lines == lines {
         return;
     }
     area.wipe();
@@ -57,7 +60,7 @@ pub(super) fn draw(lines: &[String]) {
     let mut err = io::stderr().lock();
     err.write_all(text.as_bytes()).ok();
     err.flush().ok();
-    area.rows = lines.len();
+    area.lines = lines.to_vec();
 }
 
 /// Takes the lines away; the cursor stands where the first one began.
@@ -79,11 +82,11 @@ fn area() -> MutexGuard<'static, Area> {
 
 impl Area {
     fn wipe(&mut self) {
-        if self.rows == 0 {
+        if self.lines.is_empty() {
             return;
         }
-        let up = "\x1b[1A\x1b[2K".repeat(self.rows - 1);
-        self.rows = 0;
+        let up = "\x1b[1A\x1b[2K".repeat(self.lines.len() - 1);
+        self.lines.clear();
         let mut err = io::stderr().lock();
         write!(err, "\r\x1b[2K{up}").ok();
         err.flush().ok();

@@ -21,7 +21,7 @@ use crate::{
     backend::OnChildren,
     error::{Error, ErrorKind, Result},
     scope::Scope,
-    session::{EventWatch, TurnStream},
+    session::{EventWatch, SessionHandle, TurnStream},
 };
 
 /// Lines of history that are kept.
@@ -33,7 +33,7 @@ Ctrl-C stops the turn that runs";
 /// Runs the verb.
 pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
     let mut opened = model::open(matches, None, OnChildren::Yield).await?;
-    if let Some(note) = &opened.note {
+    for note in &opened.notes {
         say(note);
     }
     let mut show = Renderer::new();
@@ -63,9 +63,10 @@ async fn read_on(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exit
             exit = end;
         }
     }
-    let _interrupt = Interrupt::watch(opened.session.handle());
+    let handle = opened.session.handle();
+    let _interrupt = Interrupt::watch(handle.clone());
     while let Some(turn) = opened.session.next_turn().await {
-        let (end, reader) = follow(turn, show).await;
+        let (end, reader) = follow(turn, show, &handle).await;
         if let Some(end) = reader.exit() {
             return Ok(end);
         }
@@ -101,9 +102,7 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
         })?;
         editor = Some(back);
         // What happened while the person wrote, before anything else is said.
-        while let Some(event) = watch.try_next() {
-            show.between(&event);
-        }
+        tell(show, &mut watch);
         drop(watch);
         match line? {
             Line::Leave => return Ok(Exit::Finished),
@@ -139,7 +138,7 @@ async fn between(
         let handle = opened.session.handle();
         let turn = woken(opened, show, watch).await?;
         let interrupt = Interrupt::watch(handle.clone());
-        let (_, reader) = follow(turn, show).await;
+        let (_, reader) = follow(turn, show, &handle).await;
         drop(interrupt);
         if let Some(end) = reader.exit() {
             return Some(end);
@@ -179,23 +178,35 @@ async fn woken<'a>(
             }
         };
         idle::unprompt();
+        tell(show, watch);
         return turn;
     }
-    while let Some(event) = watch.try_next() {
-        show.between(&event);
-    }
+    tell(show, watch);
     opened.session.next_turn().now_or_never().flatten()
 }
 
+/// Tells what happened since one looked last.
+fn tell(show: &mut Renderer, watch: &mut EventWatch) {
+    while let Some(event) = watch.try_next() {
+        show.between(&event);
+    }
+}
+
 async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) -> (Exit, Reader) {
-    let interrupt = Interrupt::watch(opened.session.handle());
-    let followed = follow(opened.session.submit(task(words)), show).await;
+    let handle = opened.session.handle();
+    let interrupt = Interrupt::watch(handle.clone());
+    let followed = follow(opened.session.submit(task(words)), show, &handle).await;
     drop(interrupt);
     followed
 }
 
 /// Shows a turn to its end.
-async fn follow(mut turn: TurnStream<'_>, show: &mut Renderer) -> (Exit, Reader) {
+async fn follow(
+    mut turn: TurnStream<'_>,
+    show: &mut Renderer,
+    handle: &SessionHandle,
+) -> (Exit, Reader) {
+    show.only_living(&handle.agents());
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
         if let Some(stop) = root_end(&event) {

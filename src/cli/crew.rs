@@ -7,6 +7,7 @@ use super::{render::short, terminal::harmless};
 use crate::{
     event::{Event, EventKind, Ground},
     id::AgentPath,
+    registry::AgentRow,
     usage::{Cost, Spending, Usage},
 };
 
@@ -62,6 +63,12 @@ impl Crew {
         if let Some(doing) = doing(&event.kind) {
             member.doing = doing;
         }
+    }
+
+    /// Forgets all others.
+    pub(super) fn only(&mut self, living: &[AgentRow]) {
+        self.0
+            .retain(|path, _| living.iter().any(|row| row.path == *path));
     }
 
     /// A line for each, at most so many.

@@ -5,7 +5,9 @@ use std::{sync::Arc, time::Duration};
 
 use clap::ArgMatches;
 
-use super::{run::Ear, terminal::TerminalAsker};
+#[cfg(unix)]
+use super::live::Live;
+use super::{project, run::Ear, terminal::TerminalAsker};
 use crate::{
     agent::Agent,
     backend::OnChildren,
@@ -29,8 +31,11 @@ const SYSTEM: &str = include_str!("system.md");
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) model: String,
-    /// One line for people, such as that no key is set.
-    pub(super) note: Option<String>,
+    /// Lines for people, such as that no key is set.
+    pub(super) notes: Vec<String>,
+    /// Where others on this machine can ask for its agents.
+    #[cfg(unix)]
+    _live: Option<Live>,
 }
 
 /// Opens the session that the command line asks for.
@@ -39,7 +44,7 @@ pub(super) async fn open(
     ear: Option<Ear>,
     on_children: OnChildren,
 ) -> Result<Opened> {
-    let (model, note) = choose(matches.get_one::<String>("model")).await?;
+    let (model, offline) = choose(matches.get_one::<String>("model")).await?;
     if matches.contains_id("max-budget-usd") && model.model().price.is_none() {
         let name = model.model().full_name();
         let text = format!("a limit in dollars cannot hold, for the price is not known: `{name}`");
@@ -48,15 +53,19 @@ pub(super) async fn open(
     }
     let budget = budget(matches)?;
     let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
-    let mut agent = Agent::builder_for(model)
-        .system(
-            matches
-                .get_one::<String>("system")
-                .map_or(SYSTEM.trim(), String::as_str),
-        )
-        .tools(tools::read_only(cwd)?)
-        .tools(helpers(AgentKinds::builtin(), &budget))
-        .permissions(permissions(matches)?)
+    let reading = tools::read_only(cwd)?;
+    let settings = project::settings(matches, cwd)?;
+    let mut notes: Vec<_> = settings.problems.iter().map(ToString::to_string).collect();
+    let kinds = project::kinds(&settings, &mut notes);
+    notes.extend(offline);
+    let system = matches.get_one::<String>("system");
+    let system = system.map_or(SYSTEM, String::as_str);
+    let permissions = project::permissions(matches, permissions(matches)?, &settings);
+    let agent = Agent::builder_for(model);
+    let mut agent = project::system(agent, system, &settings)
+        .tools(reading)
+        .tools(helpers(kinds, &budget))
+        .permissions(permissions)
         .compaction(CompactionSettings::from_env()?);
     let steps = matches.get_one::<u64>("max-turns").copied();
     if let Some(steps) = steps.or(number("AGENT_MAX_TURNS", 1)?) {
@@ -69,6 +78,8 @@ pub(super) async fn open(
     let model = agent.model_name();
     let mut session = Session::builder(agent)
         .budget(budget)
+        // Above those of any agent, so that they hold for helpers too.
+        .hooks(&settings.command_hooks())
         .on_children(on_children);
     if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS", 1)? {
         session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
@@ -82,10 +93,21 @@ pub(super) async fn open(
     if let Some(path) = matches.get_one::<String>("trace") {
         session = session.tracer(JsonLines::open(path)?.redacting(Redactor::from_env()));
     }
+    let session = session.open().await?;
+    #[cfg(unix)]
+    let live = match Live::listen(session.id(), &model, settings.folder()) {
+        Ok(live) => Some(live),
+        Err(error) => {
+            notes.push(format!("`offshoot agents` will not see this run: {error}"));
+            None
+        }
+    };
     Ok(Opened {
-        session: session.open().await?,
+        session,
         model,
-        note,
+        notes,
+        #[cfg(unix)]
+        _live: live,
     })
 }
 

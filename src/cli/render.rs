@@ -15,6 +15,7 @@ use super::{
 use crate::{
     event::{Event, EventKind, StopReason},
     id::AgentPath,
+    registry::AgentRow,
     usage::{Cost, Usage},
 };
 
@@ -191,6 +192,11 @@ impl Renderer {
             let line = format!("{}: {name} {}", event.agent, short(&input.to_string()));
             self.aside("2", "→", &line);
         }
+    }
+
+    /// Forgets agents that ended while nobody listened.
+    pub(super) fn only_living(&mut self, living: &[AgentRow]) {
+        self.crew.only(living);
     }
 
     /// Whether [`between`](Self::between) shows a line for this event.

@@ -43,7 +43,7 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
         OnChildren::Wait,
     )
     .await?;
-    if let Some(note) = &opened.note {
+    for note in &opened.notes {
         terminal::say(note);
     }
     let interrupt = Interrupt::watch(opened.session.handle());

@@ -29,6 +29,13 @@ pub(super) const VERBS: &[Verb] = &[
         arguments: chat_arguments,
         run: |matches| Box::pin(chat::chat(matches)),
     },
+    #[cfg(unix)]
+    Verb {
+        name: "agents",
+        about: "List the agents of the runs that live on this machine",
+        arguments: agents_arguments,
+        run: |matches| Box::pin(super::agents::agents(matches)),
+    },
     Verb {
         name: "completions",
         about: "Print shell completions",
@@ -110,6 +117,17 @@ fn chat_arguments(command: Command) -> Command {
     ))
 }
 
+#[cfg(unix)]
+fn agents_arguments(command: Command) -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name).help(help);
+        arg.action(ArgAction::SetTrue)
+    };
+    command
+        .arg(flag("why", "Say who waits for what"))
+        .arg(flag("json", "Print an array with one object a run"))
+}
+
 /// What every verb that runs an agent takes.
 fn shared_arguments(command: Command) -> Command {
     let modes = Mode::NAMES.map(|(name, _)| name);
@@ -172,6 +190,12 @@ fn shared_arguments(command: Command) -> Command {
             .action(ArgAction::Append),
         )
         .arg(value("deny", "RULE", "A call that never runs").action(ArgAction::Append))
+        .arg(
+            Arg::new("trust")
+                .long("trust")
+                .action(ArgAction::SetTrue)
+                .help("Trust the settings files of the folder, as they are now"),
+        )
         .arg(value(
             "trace",
             "FILE",

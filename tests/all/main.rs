@@ -4,6 +4,8 @@
 mod ask;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
+#[cfg(all(unix, feature = "cli", feature = "testing"))]
+mod cli_tree;
 mod compaction;
 mod dispatch;
 mod events;
