@@ -2,7 +2,10 @@
 //! Refuses to look inside: everything is seen through sessions, events and the registry.
 
 mod basics;
+mod bombs;
 mod cancel;
 mod chain;
+mod limits;
+mod permits;
 mod racing;
 mod stage;
