@@ -61,7 +61,8 @@ async fn explode(limits: Budget) -> (usize, usize) {
         panic!("no end");
     };
     assert_eq!(*stop, StopReason::Finished);
-    // Each agent makes at most as many calls as it has refusals to hear, and one.
+    let bound = (started(&events) as u64 + 1) * offshoot::Agent::DEFAULT_MAX_STEPS;
+    assert!(usage.requests <= bound, "{} model calls", usage.requests);
     assert_eq!(
         usage.requests,
         model.count(),
