@@ -1,8 +1,6 @@
 //! Models that do nothing but open agents: they end by themselves, at limits that they are told.
 //! Refuses models that disobey; a bomb here does exactly what it may.
 
-use std::collections::BTreeMap;
-
 use futures::StreamExt;
 use offshoot::{
     Budget, Event, EventKind, Outcome, StopReason,
@@ -69,15 +67,15 @@ async fn explode(limits: Budget) -> (usize, usize) {
         "every model call is in the bill"
     );
     let (mut sum, mut money) = (0, 0);
-    let mut rows = BTreeMap::new();
+    let mut requests = 0;
     for row in spent_by {
         sum += row.usage.total();
         money += row.cost.micros;
-        rows.insert(row.agent.to_string(), row.usage.requests);
+        requests += row.usage.requests;
     }
     assert_eq!(sum, usage.total(), "the rows make the sum");
     assert_eq!(money, cost.micros);
-    assert_eq!(rows.values().sum::<u64>(), usage.requests);
+    assert_eq!(requests, usage.requests);
     let refusals: Vec<_> = events.iter().filter_map(refusal).collect();
     let told = |limit: &str| refusals.iter().any(|text| text.contains(limit));
     assert!(told("`spawns`"), "{refusals:?}");

@@ -230,7 +230,7 @@ async fn a_child_from_which_nothing_comes_is_said_to_be_stuck_and_ends() {
         ("go", 0) => Answer::empty()
             .call("Agent", order("mute"))
             .call("Agent", aside("slow")),
-        ("slow", _) => Answer::text("one two").pause(NO_PROGRESS * 6 / 10),
+        ("slow", _) => Answer::text("one two three").pause(NO_PROGRESS * 4 / 10),
         ("mute", _) => Answer::text("never said").stall_after(0),
         ("go", 1) => Answer::text("waiting"),
         _ => Answer::text("done"),
