@@ -5,6 +5,7 @@ mod ask;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
 mod compaction;
+mod depth;
 mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
