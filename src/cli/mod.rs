@@ -1,8 +1,11 @@
 //! The street: the verb table, the only argument parser and the only printing.
 //! Refuses work of its own: each verb is one file that calls into the library.
 
+mod area;
 mod chat;
+mod crew;
 mod exit;
+mod idle;
 mod model;
 mod render;
 mod run;

@@ -8,12 +8,15 @@ use clap::ArgMatches;
 use super::{run::Ear, terminal::TerminalAsker};
 use crate::{
     agent::Agent,
+    backend::OnChildren,
     budget::Budget,
     error::{Error, ErrorKind, Result},
     permission::{Permissions, Unasked},
     provider::{self, Provider},
     redact::Redactor,
     session::Session,
+    subagent::{AGENT, AgentKinds, AgentTool, subagents},
+    tool::Tool,
     tools,
     trace::JsonLines,
     transcript::CompactionSettings,
@@ -31,7 +34,11 @@ pub(super) struct Opened {
 }
 
 /// Opens the session that the command line asks for.
-pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opened> {
+pub(super) async fn open(
+    matches: &ArgMatches,
+    ear: Option<Ear>,
+    on_children: OnChildren,
+) -> Result<Opened> {
     let (model, note) = choose(matches.get_one::<String>("model")).await?;
     if matches.contains_id("max-budget-usd") && model.model().price.is_none() {
         let name = model.model().full_name();
@@ -39,6 +46,7 @@ pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opene
         return Err(Error::new(ErrorKind::Config, text)
             .with_hint("use --max-turns or --timeout, or a model of known price"));
     }
+    let budget = budget(matches)?;
     let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
     let mut agent = Agent::builder_for(model)
         .system(
@@ -47,23 +55,26 @@ pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opene
                 .map_or(SYSTEM.trim(), String::as_str),
         )
         .tools(tools::read_only(cwd)?)
+        .tools(helpers(AgentKinds::builtin(), &budget))
         .permissions(permissions(matches)?)
         .compaction(CompactionSettings::from_env()?);
     let steps = matches.get_one::<u64>("max-turns").copied();
-    if let Some(steps) = steps.or(number("AGENT_MAX_TURNS")?) {
+    if let Some(steps) = steps.or(number("AGENT_MAX_TURNS", 1)?) {
         agent = agent.max_steps(steps);
     }
-    if let Some(seconds) = number("AGENT_TOOL_TIMEOUT_SECONDS")? {
+    if let Some(seconds) = number("AGENT_TOOL_TIMEOUT_SECONDS", 1)? {
         agent = agent.tool_deadline(Duration::from_secs(seconds));
     }
     let agent = agent.build()?;
     let model = agent.model_name();
-    let mut session = Session::builder(agent).budget(budget(matches));
-    if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS")? {
+    let mut session = Session::builder(agent)
+        .budget(budget)
+        .on_children(on_children);
+    if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS", 1)? {
         session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
     }
     if TerminalAsker::possible() {
-        session = session.asker(TerminalAsker);
+        session = session.asker(TerminalAsker::default());
     }
     if let Some(ear) = ear {
         session = session.tracer(ear);
@@ -78,18 +89,33 @@ pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opene
     })
 }
 
-/// A whole number above nothing in a variable; nothing when it is not set.
-fn number(variable: &str) -> Result<Option<u64>> {
+/// The tools by which an agent has helpers; none where no helper may live.
+fn helpers(kinds: AgentKinds, budget: &Budget) -> Vec<Arc<dyn Tool>> {
+    if budget.depth == Some(0) {
+        return Vec::new();
+    }
+    // The model is told the limits that hold.
+    let opens: Arc<dyn Tool> = Arc::new(AgentTool::within(kinds.clone(), budget));
+    let mut tools = subagents(kinds);
+    tools.retain(|tool| tool.spec().name != AGENT);
+    tools.push(opens);
+    tools
+}
+
+/// A whole number in a variable; nothing when it is not set.
+fn number(variable: &str, least: u64) -> Result<Option<u64>> {
     let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     match text.trim().parse() {
-        Ok(number) if number > 0 => Ok(Some(number)),
+        Ok(number) if number >= least => Ok(Some(number)),
         _ => Err(Error::new(
             ErrorKind::Config,
             format!("bad value of {variable}: `{text}`"),
         )
-        .with_hint("set it to a whole number above 0, or unset it")),
+        .with_hint(format!(
+            "set it to a whole number from {least}, or unset it"
+        ))),
     }
 }
 
@@ -124,15 +150,22 @@ fn permissions(matches: &ArgMatches) -> Result<Permissions> {
     })
 }
 
-fn budget(matches: &ArgMatches) -> Budget {
+fn budget(matches: &ArgMatches) -> Result<Budget> {
     let mut budget = Budget::unlimited();
+    let depth = matches.get_one::<u64>("max-depth").copied();
+    if let Some(levels) = depth.or(number("AGENT_MAX_DEPTH", 0)?) {
+        budget = budget.depth(levels);
+    }
+    if let Some(agents) = matches.get_one::<u64>("max-agents") {
+        budget = budget.live(*agents);
+    }
     if let Some(dollars) = matches.get_one::<f64>("max-budget-usd") {
         budget = budget.dollars(*dollars);
     }
     if let Some(time) = matches.get_one::<Duration>("timeout") {
         budget = budget.time(*time);
     }
-    budget
+    Ok(budget)
 }
 
 /// A file that the command line names, read whole.

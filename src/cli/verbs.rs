@@ -56,8 +56,8 @@ ollama/NAME, offline.\nWithout --model: OFFSHOOT_MODEL, then the vendor whose ke
 (ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY), then a local Ollama, then the built-in \
 offline model.";
 
-const VARIABLES_HELP: &str = "Also read: AGENT_MAX_TURNS, AGENT_MAX_CONCURRENT_TOOLS, \
-AGENT_TOOL_TIMEOUT_SECONDS, AGENT_AUTO_COMPACT, AGENT_MICROCOMPACT, \
+const VARIABLES_HELP: &str = "Also read: AGENT_MAX_TURNS, AGENT_MAX_DEPTH, \
+AGENT_MAX_CONCURRENT_TOOLS, AGENT_TOOL_TIMEOUT_SECONDS, AGENT_AUTO_COMPACT, AGENT_MICROCOMPACT, \
 CLAUDE_CODE_AUTO_COMPACT_WINDOW, CLAUDE_AUTOCOMPACT_PCT_OVERRIDE, NO_COLOR, OFFSHOOT_HOME.";
 
 const EXIT_HELP: &str = "Exit codes: 0 finished, 1 failed, 2 usage, 3 a limit was hit (budget, \
@@ -141,6 +141,22 @@ fn shared_arguments(command: Command) -> Command {
             value("timeout", "TIME", "Stop after this long: 90, 90s, 5m, 1h")
                 .allow_negative_numbers(true)
                 .value_parser(super::run::duration),
+        )
+        .arg(
+            value(
+                "max-depth",
+                "N",
+                "At most so many levels of helper agents; 0 allows none",
+            )
+            .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            value(
+                "max-agents",
+                "N",
+                "At most so many helper agents alive at once",
+            )
+            .value_parser(value_parser!(u64).range(1..)),
         )
         .arg(
             value("permission-mode", "MODE", "What tools may do unasked")

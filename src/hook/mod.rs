@@ -4,6 +4,8 @@
 mod chain;
 #[cfg(feature = "local")]
 mod command;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::time::Duration;

@@ -344,6 +344,3 @@ impl Drop for Place {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

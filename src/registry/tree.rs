@@ -1,5 +1,4 @@
-//! One session's tree of agents under one lock: who lives, who is whose child, who waits for whom,
-//! and the tombstones.
+//! One session's tree of agents under one lock: who lives, whose child, who waits, who has ended.
 //! Refuses to call anybody while it holds that lock, and to outlive its last agent.
 
 use std::{

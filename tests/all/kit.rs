@@ -1,11 +1,15 @@
 //! What several tests share: small tools and short words for long checks.
 //! Refuses to test anything by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::{FutureExt, StreamExt};
 use offshoot::{
-    Event, EventKind, Lane, Message, Outcome, RetryPolicy, StopReason, Tool, ToolContext,
-    ToolOutput, ToolSpec, TypedTool, provider::Anthropic, testing::ModelServer, tool_fn, typed,
+    Event, EventKind, Lane, Message, Outcome, Result, RetryPolicy, Scope, StopReason, Tool,
+    ToolContext, ToolOutput, ToolSpec, TypedTool,
+    provider::{Anthropic, Delta, Deltas, Model, Provider, Request},
+    testing::ModelServer,
+    tool_fn, typed,
 };
 use serde_json::{Value, json};
 
@@ -119,6 +123,56 @@ pub(crate) fn claude(server: &ModelServer) -> Anthropic {
         .base_url(server.url())
         .build()
         .unwrap()
+}
+
+/// A provider whose deltas and errors pass through a function: what a client makes of an answer
+/// that lacks one of our defences.
+#[derive(Clone)]
+pub(crate) struct Through<F> {
+    provider: Arc<dyn Provider>,
+    change: F,
+}
+
+/// See [`Through`].
+pub(crate) fn through<F>(provider: impl Provider, change: F) -> Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    Through {
+        provider: Arc::new(provider),
+        change,
+    }
+}
+
+impl<F> fmt::Debug for Through<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Through").field(&self.provider).finish()
+    }
+}
+
+impl<F> Provider for Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    fn model(&self) -> &Model {
+        self.provider.model()
+    }
+
+    fn stream(&self, request: &Request<'_>, scope: &Scope) -> Result<Deltas> {
+        let deltas = self.provider.stream(request, scope)?;
+        Ok(deltas.map(self.change.clone()).boxed())
+    }
+}
+
+/// Runs a proof from which the defence was taken; what it says when it sees the fault.
+pub(crate) async fn noticed<T>(proof: impl Future<Output = T>) -> String {
+    match AssertUnwindSafe(proof).catch_unwind().await {
+        Ok(_) => panic!("without the defence the proof passes all the same"),
+        Err(panic) => match panic.downcast::<String>() {
+            Ok(words) => *words,
+            Err(panic) => panic.downcast_ref::<&str>().map_or("?", |words| *words).to_owned(),
+        },
+    }
 }
 
 /// Quick retries, for tests on a real clock.

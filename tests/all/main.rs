@@ -20,6 +20,8 @@ mod retry;
 #[cfg(feature = "testing")]
 mod review;
 mod sessions;
+#[cfg(all(unix, feature = "local", feature = "testing"))]
+mod settings;
 mod steer;
 #[cfg(feature = "testing")]
 mod streams;

@@ -2,3 +2,7 @@
 //! Refuses to look inside: everything is seen through sessions, events and the registry.
 
 mod basics;
+mod cancel;
+mod chain;
+mod racing;
+mod stage;
