@@ -7,6 +7,7 @@ mod cli;
 #[cfg(all(unix, feature = "cli", feature = "testing"))]
 mod cli_tree;
 mod compaction;
+mod depth;
 mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
