@@ -123,11 +123,13 @@ impl Conversation for Talk {
             text,
             usage: Usage::default(),
             cost: Cost::default(),
+            children: Vec::new(),
+            spent_by: Vec::new(),
         };
         let agent = self.agent.clone();
         stream! {
-            yield event(EventKind::TurnStart { text: task.message.text() });
-            self.history.push(task.message);
+            yield event(EventKind::TurnStart { text: task.text() });
+            self.history.extend(task.message);
             for _ in 0..STEPS {
                 let mail = std::mem::take(&mut *self.mail.lock().unwrap());
                 for note in mail {

@@ -8,7 +8,8 @@ use std::{
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, Backend, Budget, Error, ErrorKind, Event, Grant, Meter, SessionId, Task,
+    Agent, AgentRegistry, Backend, Budget, Error, ErrorKind, Event, Grant, Meter, Scope, SessionId,
+    Sink, Task,
     provider::{Delta, Model, Stop},
     testing::Answer,
 };
@@ -30,8 +31,10 @@ use crate::{
 async fn inv01_twin_without_a_session_a_panic_leaves_no_end() {
     let rude = Rude(Model::unknown("rude", "rude"), AtomicBool::new(false));
     let agent = Arc::new(Agent::builder(rude).build().unwrap());
-    let grant = Grant::root(SessionId::random(), Meter::new(Budget::unlimited()));
-    let scope = grant.scope.clone();
+    let scope = Scope::root();
+    let seat = AgentRegistry::new().root(SessionId::random(), &scope);
+    let meter = Meter::new(Budget::unlimited());
+    let grant = Grant::root(seat.desk(), meter, Sink::nowhere(), agent.clone());
     let mut talk = agent.open(grant).await.unwrap();
     let mut events: Vec<Event> = Vec::new();
     let mut turn = talk.turn(Task::new("go"), scope.part());
