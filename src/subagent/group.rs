@@ -9,10 +9,10 @@ use tokio_util::sync::CancellationToken;
 use super::{
     child::{Answered, Child},
     kind::AgentKinds,
-    open::{self, Asked, Refusal},
+    open::Refusal,
     order::Order,
 };
-use crate::{backend::Grant, id::TurnId, message::Outcome};
+use crate::{backend::Grant, message::Outcome};
 
 /// When a group has what it needs; then whoever still runs is stopped.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,18 +81,12 @@ impl AgentGroup {
         let member = |(index, order): (usize, Order)| {
             let mut place = Place(group.clone());
             async move {
-                let asked = Asked {
-                    grant,
-                    foreground: &grant.scope,
-                    turn: TurnId(0),
-                    call: None,
-                };
                 // Nobody waits in the background here: the group itself does.
                 let order = Order {
                     ground: crate::event::Ground::Foreground,
                     ..order
                 };
-                let ended = match open::open(asked, kinds, order).await {
+                let ended = match Child::open(grant, kinds, order).await {
                     Err(refusal) => Err(refusal),
                     Ok(mut child) => Ok(match place.ended(&mut child).await {
                         Verdict::Counts(answered) | Verdict::NotNeeded(answered) => answered,

@@ -113,6 +113,24 @@ pub(super) struct Asked<'a> {
     pub(super) call: Option<&'a CallId>,
 }
 
+impl Child {
+    /// Opens one agent below `grant`, for a program that drives its children by itself.
+    ///
+    /// # Errors
+    /// When the kind is unknown, a hook refuses, or a limit is reached; the refusal says which.
+    ///
+    /// Cancel safety: a child in the foreground is stopped when what this returns is dropped.
+    pub async fn open(grant: &Grant, kinds: &AgentKinds, order: Order) -> Result<Self, Refusal> {
+        let asked = Asked {
+            grant,
+            foreground: &grant.scope,
+            turn: TurnId(0),
+            call: None,
+        };
+        open(asked, kinds, order).await
+    }
+}
+
 /// Opens a child, which runs from now on.
 pub(super) async fn open(
     asked: Asked<'_>,
