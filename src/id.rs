@@ -115,14 +115,4 @@ impl fmt::Display for TurnId {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_differ() {
-        let names: std::collections::HashSet<_> =
-            (0..1000).map(|_| AgentId::random().to_string()).collect();
-        assert_eq!(names.len(), 1000);
-        assert!(names.iter().all(|n| n.len() == 17 && n.starts_with('a')));
-    }
-}
+mod tests;

@@ -52,7 +52,9 @@
 //! | choosing a model | [`provider`]: `connect` by name, `from_env`, or a vendor's own builder |
 //! | writing a tool | [`TypedTool`], or [`tool_fn`] for a closure; `tools` holds the built-in ones |
 //! | deciding what may run | [`Permissions`], [`Asker`] |
-//! | changing or refusing a step | [`Hook`] |
+//! | changing or refusing a step | [`Hook`]; `CommandHook` for external commands |
+//! | rules, hooks and kinds of agents from files | `settings` |
+//! | starting programs that end with their scope | `process` |
 //! | hearing everything | [`Tracer`]; `JsonLines` writes it to a file |
 //! | limits on steps, tokens, money and time | [`Budget`] |
 //! | long conversations | [`CompactionSettings`]; [`Transcript`] is the history itself |
@@ -70,7 +72,7 @@
 //! |---|---|---|
 //! | `rustls` | yes | TLS; without it only `http://` addresses work |
 //! | `tiktoken` | yes | exact token counts for OpenAI's models; without it they are estimated |
-//! | `local` | yes | the disk: `tools`, `Workspace`, `JsonLines`; without it the crate cannot touch a file |
+//! | `local` | yes | the disk and programs: `tools`, `Workspace`, `settings`, `process`, `JsonLines`; without it the crate can touch neither |
 //! | `cli` | no | the `offshoot` command, as the module `cli` and as a program |
 //! | `testing` | no | the module `testing` |
 //! | `full` | no | all of these |

@@ -1,4 +1,4 @@
-//! What the model calls of a run used and what they cost.
+//! What the model calls of a run used, what they cost, who made them, and what is left.
 //! Refuses to guess: an unknown price is unknown, never zero, and an estimate says that it is one.
 
 use std::ops::AddAssign;
@@ -256,5 +256,48 @@ mod tests {
         assert!(!cost.is_known());
         assert_eq!(cost.to_string(), "$0.0000 and 1 requests of unknown price");
         assert_eq!(Cost::UNKNOWN.to_string(), "unknown cost");
+    }
+
+    #[test]
+    fn sums_stop_at_the_largest_number() {
+        let most = Usage {
+            input: u64::MAX,
+            cache_read: 1,
+            ..Usage::default()
+        };
+        let mut sum = most;
+        sum += most;
+        assert_eq!((sum.input, sum.cache_read), (u64::MAX, 2));
+        assert_eq!((sum.prompt(), sum.total()), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn a_row_of_a_ledger_and_what_is_left_have_fixed_words() {
+        let usage = Usage {
+            input: 1,
+            ..Usage::default()
+        };
+        let mut row = Spending::new(AgentPath::root(), None, usage, Cost::UNKNOWN);
+        let json = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            json,
+            r#"{"agent":"root","usage":{"input":1,"output":0,"cache_read":0,"cache_write":0,"cache_write_hour":0,"reasoning":0,"requests":0,"estimated":0},"cost":{"micros":0,"unknown":1}}"#
+        );
+        assert_eq!(serde_json::from_str::<Spending>(&json).unwrap(), row);
+        row.tool = Some("Agent".into());
+        let json = serde_json::to_value(&row).unwrap();
+        assert_eq!(json["tool"], "Agent");
+        assert_eq!(serde_json::from_value::<Spending>(json).unwrap(), row);
+        let left = Left {
+            turns: Some(2),
+            depth: 3,
+            ..Left::default()
+        };
+        let json = serde_json::to_string(&left).unwrap();
+        assert_eq!(
+            json,
+            r#"{"turns":2,"depth":3,"live":0,"spawns":0,"processes":0}"#
+        );
+        assert_eq!(serde_json::from_str::<Left>(&json).unwrap(), left);
     }
 }

@@ -46,8 +46,9 @@ impl Clone for Derived {
 impl Agent {
     /// This agent in another shape. Its hooks and rules are not repeated: they come to the child
     /// by its grant, which keeps them above whatever the child has.
-    pub(super) fn shaped(&self, shape: &Shape) -> Self {
+    pub(super) fn shaped(&self, shape: &Arc<Shape>) -> Self {
         let mut recipe = Recipe::clone(&self.recipe);
+        recipe.shape = Some(shape.clone());
         recipe.hooks = Hooks::default();
         recipe.permissions = match &shape.permissions {
             Some(permissions) => permissions.clone(),

@@ -73,6 +73,8 @@ struct Recipe {
     overhead: OnceLock<u64>,
     /// The kinds of children this agent has had, so that each is made once.
     derived: Derived,
+    /// The shape it was made in, when it is a child of another.
+    shape: Option<Arc<Shape>>,
 }
 
 impl Recipe {
@@ -123,6 +125,7 @@ impl Agent {
                 history: Vec::new(),
                 overhead: OnceLock::new(),
                 derived: Derived::default(),
+                shape: None,
             },
         }
     }
@@ -153,6 +156,15 @@ impl Backend for Agent {
     }
 
     fn derive(&self, shape: &Arc<Shape>) -> Option<Arc<dyn Backend>> {
+        // What was chosen and taken away once stays so: in its own shape it is itself again.
+        if self
+            .recipe
+            .shape
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, shape))
+        {
+            return Some(Arc::new(self.clone()));
+        }
         Some(self.recipe.derived.get(shape, || self.shaped(shape)))
     }
 }

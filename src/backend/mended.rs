@@ -40,9 +40,16 @@ struct Fresh {
 }
 
 impl Told {
-    /// What was spent since the last call, all rows together making the sum.
-    fn fresh(&self, meter: &Meter) -> Fresh {
-        let rows = meter.ledger();
+    /// What was spent since the last call, all rows together making the sum. Only the root's are
+    /// told one by one: rows of all below at every end of a long chain would cost its square.
+    fn fresh(&self, meter: &Meter, agent: &AgentPath) -> Fresh {
+        let rows = match agent.depth() {
+            0 => meter.ledger(),
+            _ => {
+                let (usage, cost) = meter.spent();
+                vec![Spending::new(agent.clone(), None, usage, cost)]
+            }
+        };
         let (mut usage, mut cost) = (Usage::default(), Cost::default());
         for row in &rows {
             usage += row.usage;
@@ -140,7 +147,7 @@ impl<'a> Mended<'a> {
             } => {
                 self.stop = Some(stop.clone());
                 self.text.clone_from(text);
-                (*usage, *cost, *spent_by) = spent(&self.told, &self.meter, self.said);
+                (*usage, *cost, *spent_by) = spent(&self.told, &self.meter, &self.path, self.said);
                 self.inner = None;
             }
             _ => {}
@@ -151,7 +158,7 @@ impl<'a> Mended<'a> {
     fn owed(&mut self, stop: StopReason) -> Event {
         self.inner = None;
         self.stop = Some(stop.clone());
-        let (usage, cost, spent_by) = spent(&self.told, &self.meter, self.said);
+        let (usage, cost, spent_by) = spent(&self.told, &self.meter, &self.path, self.said);
         let kind = EventKind::TurnEnd {
             stop,
             text: String::new(),
@@ -168,8 +175,13 @@ impl<'a> Mended<'a> {
 
 /// What the turn used: the meter also knows of retries, summaries, half a message and children. A
 /// backend that books nothing there is believed by its own messages.
-fn spent(told: &Told, meter: &Meter, said: (Usage, Cost)) -> (Usage, Cost, Vec<Spending>) {
-    let fresh = told.fresh(meter);
+fn spent(
+    told: &Told,
+    meter: &Meter,
+    agent: &AgentPath,
+    said: (Usage, Cost),
+) -> (Usage, Cost, Vec<Spending>) {
+    let fresh = told.fresh(meter, agent);
     if fresh.usage.total() < said.0.total() {
         return (said.0, said.1, Vec::new());
     }

@@ -48,9 +48,16 @@ pub(super) struct Node {
     pub(super) rows: Vec<Spending>,
     /// The sum of those for which there was none.
     pub(super) more: Option<Box<Sum>>,
-    alive: bool,
+    life: Life,
     /// Whether somebody has its meter.
     metered: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Life {
+    Alive,
+    #[default]
+    Ended,
 }
 
 /// The agents of one tree.
@@ -78,7 +85,7 @@ impl Books {
         let mut nodes = Slab::new();
         let root = nodes.put(Node {
             draws,
-            alive: true,
+            life: Life::Alive,
             metered: true,
             ..Node::default()
         });
@@ -130,7 +137,7 @@ impl Books {
             above: Some(at),
             index: self.node(at).below.len(),
             draws,
-            alive: true,
+            life: Life::Alive,
             metered: true,
             ..Node::default()
         });
@@ -141,7 +148,7 @@ impl Books {
     /// The agent has ended: its seat is free and what it did not use goes back.
     pub(super) fn end(&mut self, id: Id) {
         let node = self.node_mut(id);
-        node.alive = false;
+        node.life = Life::Ended;
         let (draws, above) = (node.draws, node.above);
         for limit in SPENDING {
             self.pots.retire(draws.on(limit));
@@ -164,7 +171,7 @@ impl Books {
     fn forget(&mut self, mut id: Id) {
         loop {
             let node = self.node(id);
-            if node.alive || node.metered || !node.below.is_empty() {
+            if node.life == Life::Alive || node.metered || !node.below.is_empty() {
                 return;
             }
             let Some(above) = node.above else {
@@ -210,7 +217,7 @@ impl Books {
 
     /// Whether the agent may spend at all.
     pub(super) fn check_alive(&self, id: Id) -> Result<(), Spent> {
-        if self.node(id).alive {
+        if self.node(id).life == Life::Alive {
             Ok(())
         } else {
             Err(Spent::new(Limit::Ended, 0))

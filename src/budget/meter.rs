@@ -165,16 +165,16 @@ impl Meter {
         let left = |limit| books.left(self.0.id, limit).unwrap_or(0);
         let some = |limit| Some(left(limit)).filter(|n| *n < u64::MAX);
         let time = |end: End| End::millis(end.at.saturating_duration_since(Instant::now()));
-        let mut out = Left::default();
-        out.turns = some(Limit::Turns);
-        out.tokens = some(Limit::Tokens);
-        out.micros = some(Limit::Money);
-        out.millis = self.0.end.map(time);
-        out.depth = self.0.deepest.saturating_sub(self.0.depth);
-        out.live = left(Limit::Live);
-        out.spawns = left(Limit::Spawns);
-        out.processes = left(Limit::Processes);
-        out
+        Left {
+            turns: some(Limit::Turns),
+            tokens: some(Limit::Tokens),
+            micros: some(Limit::Money),
+            millis: self.0.end.map(time),
+            depth: self.0.deepest.saturating_sub(self.0.depth),
+            live: left(Limit::Live),
+            spawns: left(Limit::Spawns),
+            processes: left(Limit::Processes),
+        }
     }
 
     /// The tokens that may still be spent; `None` without a limit.

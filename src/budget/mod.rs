@@ -42,7 +42,8 @@
 //!    moment, charges that come after the end of an agent included.
 //!
 //! An answer costs time in proportion to the limits above that concern it, however deep the agent:
-//! agents without limits of their own are passed over.
+//! agents without limits of their own are passed over. Only [`Meter::spent`] and [`Meter::ledger`]
+//! visit the agents below that are alive.
 
 mod books;
 mod ledger;

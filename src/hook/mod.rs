@@ -4,6 +4,8 @@
 mod chain;
 #[cfg(feature = "local")]
 mod command;
+#[cfg(test)]
+mod tests;
 mod tree;
 
 use std::time::Duration;
@@ -160,12 +162,13 @@ pub trait Hook: Send + Sync + 'static {
         Verdict::Keep
     }
 
-    /// The first turn of a conversation begins. A change is text that is put before its message;
-    /// what several hooks say is joined. Refusal ends the turn. Fails open.
+    /// The first turn of a session begins; a child is a part of its session and has no start of its
+    /// own here. A change is text that is put before its message; what several hooks say is joined.
+    /// Refusal ends the turn. Fails open.
     async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {
         Verdict::Keep
     }
 
-    /// The conversation is over. Nothing can be changed or refused any more. Fails open.
+    /// The session is over, and everything in it has ended. Nothing can be changed or refused any more. Fails open.
     async fn on_session_end(&self, at: &HookContext) {}
 }

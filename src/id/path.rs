@@ -152,6 +152,11 @@ impl AgentPath {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn remembers(&self) -> bool {
+        self.0.text.get().is_some()
+    }
+
     /// This place and all above it, upwards.
     fn upwards(&self) -> impl Iterator<Item = &Self> {
         iter::successors(Some(self), |path| path.0.parent.as_ref())
@@ -344,6 +349,3 @@ impl Drop for Place {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

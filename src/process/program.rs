@@ -18,6 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 #[derive(Clone, Debug)]
 #[must_use]
 pub struct Program {
+    name: Option<String>,
     argv: Vec<OsString>,
     cwd: Option<PathBuf>,
     inherited: Inherited,
@@ -36,6 +37,7 @@ impl Program {
     /// A program by its path, or by its name in `PATH`.
     pub fn new(program: impl Into<OsString>) -> Self {
         Self {
+            name: None,
             argv: vec![program.into()],
             cwd: None,
             inherited: Inherited::All,
@@ -90,17 +92,24 @@ impl Program {
         self
     }
 
-    /// The last part of the program's path, for people.
+    /// What people are told is running; by default the last part of the program's path.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = Some(name.into());
+        self
+    }
+
     pub(super) fn name(&self) -> String {
+        if let Some(name) = &self.name {
+            return name.clone();
+        }
         let program = &self.argv[0];
         let name = Path::new(program).file_name().unwrap_or(program);
         name.to_string_lossy().into_owned()
     }
 
     /// Starts it. Blocks until the new program has taken over, or has failed to.
-    pub(super) fn start(mut self) -> Result<Started> {
-        let input = self.input.take();
-        let mut command = CommandWrap::from(self.command(input.is_some()));
+    pub(super) fn start(self) -> Result<Started> {
+        let mut command = CommandWrap::from(self.command());
         #[cfg(unix)]
         command.wrap(process_wrap::tokio::ProcessSession);
         #[cfg(windows)]
@@ -111,7 +120,7 @@ impl Program {
             stdout: child.stdout().take(),
             stderr: child.stderr().take(),
             custody: Custody::of(child),
-            input: input.unwrap_or_default(),
+            input: self.input.unwrap_or_default(),
         })
     }
 
@@ -119,7 +128,7 @@ impl Program {
         clippy::disallowed_methods,
         reason = "the one place that starts programs"
     )]
-    fn command(&self, fed: bool) -> Command {
+    fn command(&self) -> Command {
         let mut command = Command::new(&self.argv[0]);
         command.args(&self.argv[1..]);
         if let Some(folder) = &self.cwd {
@@ -132,7 +141,10 @@ impl Program {
         }
         command.envs(self.env.iter().map(|(name, value)| (name, value)));
         command
-            .stdin(if fed { Stdio::piped() } else { Stdio::null() })
+            .stdin(match self.input {
+                Some(_) => Stdio::piped(),
+                None => Stdio::null(),
+            })
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);

@@ -135,6 +135,7 @@ async fn without_a_group_a_grandchild_hangs_the_reader_and_survives() {
     assert!(lives(pid.trim()), "and the grandchild outlives the command");
 }
 
+#[cfg(target_os = "linux")] // elsewhere there is no `setsid` to flee by
 #[tokio::test]
 async fn a_grandchild_that_fled_the_group_hangs_nothing() {
     let line = "setsid sh -c 'sleep 3' & echo done; exit 0";

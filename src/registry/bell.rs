@@ -122,4 +122,9 @@ impl Sleepers {
         let all = std::mem::take(&mut self.asleep);
         all.into_iter().map(|(_, waker)| waker).collect()
     }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.asleep.is_empty()
+    }
 }

@@ -46,7 +46,7 @@ use self::{
 /// All living agents, of one process or of one test. Cheap to clone; every clone is the same.
 ///
 /// ```
-/// use offshoot::{AgentRegistry, Ended, Newcomer, Ground, Scope, SessionId};
+/// use offshoot::{AgentRegistry, Ended, Ground, Newcomer, Scope, SessionId};
 ///
 /// let registry = AgentRegistry::new();
 /// let scope = Scope::root();

@@ -26,9 +26,9 @@ const ROOT_KIND: &str = "root";
 /// its scope; dropping it is leaving as cancelled.
 #[must_use = "dropped, the seat is given up"]
 pub struct Seat {
-    berth: Arc<Berth>,
+    pub(super) berth: Arc<Berth>,
     /// Until the seat is given up.
-    occupied: Option<Occupied>,
+    pub(super) occupied: Option<Occupied>,
 }
 
 /// Who is to be enrolled below an agent.

@@ -21,8 +21,11 @@ pub(super) enum Field {
     Other,
 }
 
+/// Keys and values, in their order.
+pub(super) type Fields = Vec<(String, Field)>;
+
 /// The fields of a file's front matter, and what follows it.
-pub(super) fn split(text: &str) -> Result<(Vec<(String, Field)>, &str), String> {
+pub(super) fn split(text: &str) -> Result<(Fields, &str), String> {
     let mut rest = text;
     if line(&mut rest).map(str::trim_end) != Some("---") {
         return Err("it does not begin with front matter".into());
@@ -47,8 +50,8 @@ fn line<'a>(rest: &mut &'a str) -> Option<&'a str> {
     Some(line)
 }
 
-fn fields(lines: &[&str]) -> Result<Vec<(String, Field)>, String> {
-    let mut fields = Vec::<(String, Field)>::new();
+fn fields(lines: &[&str]) -> Result<Fields, String> {
+    let mut fields = Fields::new();
     let mut at = 0;
     while let Some(text) = lines.get(at) {
         at += 1;

@@ -73,7 +73,7 @@ use crate::{
 };
 
 /// What the settings files of a user and a project say, as far as it takes effect.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 #[non_exhaustive]
 pub struct Settings {
     /// The mode and the rules. A question that nobody is there to answer is a no.
@@ -178,6 +178,22 @@ impl Settings {
             named.push_str(&format!(" and {} more", self.waiting.len() - MAX_NAMED));
         }
         Some(format!("{why}, so these wait: {named}"))
+    }
+}
+
+impl fmt::Debug for Settings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Of variables only the names: the values are often keys.
+        let variables: Vec<_> = self.variables.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Settings")
+            .field("folder", &self.folder)
+            .field("standing", &self.standing)
+            .field("permissions", &self.permissions)
+            .field("hooks", &self.hooks)
+            .field("kinds", &self.kinds)
+            .field("variables", &variables)
+            .field("problems", &self.problems)
+            .finish_non_exhaustive()
     }
 }
 

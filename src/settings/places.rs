@@ -1,7 +1,10 @@
 //! Where settings are looked for: two homes of the user, and two layouts in a project.
 //! Refuses a home that is not named in full: a project must not be able to stand in its place.
 
-use std::path::{Path, PathBuf};
+use std::{
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 use super::Problem;
 use crate::error::{Error, ErrorKind, Result};
@@ -25,7 +28,7 @@ impl Places {
     /// When there is no such folder.
     pub fn of(project: impl AsRef<Path>) -> Result<Self> {
         let mut places = Self::only(project)?;
-        places.claude = user_home().map(|home| home.join(".claude"));
+        places.claude = user_home(&process_env).map(|home| home.join(".claude"));
         match own_home() {
             Ok(home) => places.own = home,
             Err(problem) => places.problems.push(problem),
@@ -88,7 +91,11 @@ impl Places {
 
 /// `OFFSHOOT_HOME`, or the platform's folder for configuration.
 pub(super) fn own_home() -> Result<Option<PathBuf>, Problem> {
-    match set("OFFSHOOT_HOME") {
+    own_home_in(&process_env)
+}
+
+fn own_home_in(env: &Env<'_>) -> Result<Option<PathBuf>, Problem> {
+    match set("OFFSHOOT_HOME", env) {
         Some(home) if home.is_absolute() => return Ok(Some(home)),
         Some(home) => {
             let text = format!("it must name a folder in full: `{}`", home.display());
@@ -97,25 +104,60 @@ pub(super) fn own_home() -> Result<Option<PathBuf>, Problem> {
         None => {}
     }
     let config = if cfg!(windows) {
-        set("APPDATA")
+        full("APPDATA", env)
     } else if cfg!(target_os = "macos") {
-        user_home().map(|home| home.join("Library/Application Support"))
+        user_home(env).map(|home| home.join("Library/Application Support"))
     } else {
-        full("XDG_CONFIG_HOME").or_else(|| user_home().map(|home| home.join(".config")))
+        full("XDG_CONFIG_HOME", env).or_else(|| user_home(env).map(|home| home.join(".config")))
     };
     Ok(config.map(|config| config.join("offshoot")))
 }
 
-fn user_home() -> Option<PathBuf> {
-    full(if cfg!(windows) { "USERPROFILE" } else { "HOME" })
-}
+/// Looks a variable up.
+type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
-fn full(name: &str) -> Option<PathBuf> {
-    set(name).filter(|path| path.is_absolute())
-}
-
-fn set(name: &str) -> Option<PathBuf> {
+fn process_env(name: &str) -> Option<OsString> {
     std::env::var_os(name)
-        .filter(|value| !value.is_empty())
-        .map(PathBuf::from)
+}
+
+fn user_home(env: &Env<'_>) -> Option<PathBuf> {
+    let name = if cfg!(windows) { "USERPROFILE" } else { "HOME" };
+    full(name, env)
+}
+
+fn full(name: &str, env: &Env<'_>) -> Option<PathBuf> {
+    set(name, env).filter(|path| path.is_absolute())
+}
+
+fn set(name: &str, env: &Env<'_>) -> Option<PathBuf> {
+    let value = env(name).filter(|value| !value.is_empty());
+    value.map(PathBuf::from)
+}
+
+#[cfg(all(test, target_os = "linux"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_home_is_named_in_full_or_not_at_all() {
+        let home = |variables: &[(&str, &str)]| {
+            let variables: Vec<(String, OsString)> = variables
+                .iter()
+                .map(|(name, value)| ((*name).into(), value.into()))
+                .collect();
+            own_home_in(&|name| {
+                let found = variables.iter().find(|(known, _)| known == name);
+                found.map(|(_, value)| value.clone())
+            })
+        };
+        let at = |path: &str| Ok(Some(PathBuf::from(path)));
+        let (own, xdg, user) = ("OFFSHOOT_HOME", "XDG_CONFIG_HOME", "HOME");
+        assert_eq!(home(&[(own, "/o"), (xdg, "/x")]), at("/o"));
+        assert_eq!(home(&[(own, ""), (xdg, "/x")]), at("/x/offshoot"));
+        assert_eq!(home(&[(xdg, "x"), (user, "/u")]), at("/u/.config/offshoot"));
+        assert_eq!(home(&[(user, "u")]), Ok(None));
+        // A clone that ships its own list of trusted folders must not become the home.
+        let problem = home(&[(own, ".offshoot"), (user, "/u")]).unwrap_err();
+        assert_eq!(problem.text, "it must name a folder in full: `.offshoot`");
+    }
 }

@@ -7,6 +7,7 @@ mod cli;
 #[cfg(all(unix, feature = "cli", feature = "testing"))]
 mod cli_tree;
 mod compaction;
+mod depth;
 mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
@@ -14,6 +15,7 @@ mod examples;
 mod hooks;
 mod invariants;
 mod kit;
+mod naive;
 #[cfg(feature = "local")]
 mod offline;
 mod permission;
@@ -21,6 +23,8 @@ mod retry;
 #[cfg(feature = "testing")]
 mod review;
 mod sessions;
+#[cfg(all(unix, feature = "local", feature = "testing"))]
+mod settings;
 mod steer;
 #[cfg(feature = "testing")]
 mod streams;

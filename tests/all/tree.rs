@@ -2,3 +2,14 @@
 //! Refuses to look inside: everything is seen through sessions, events and the registry.
 
 mod basics;
+mod bombs;
+mod cancel;
+mod chain;
+mod drops;
+mod groups;
+mod limits;
+mod mail;
+mod permits;
+mod racing;
+mod rings;
+mod stage;

@@ -91,8 +91,7 @@ fn the_cost_of_an_agent_does_not_grow_with_the_depth_of_the_chain() {
         nanos_an_agent(500, &Budget::unlimited()),
         nanos_an_agent(10_000, &Budget::unlimited()),
     );
-    println!("ns an agent: {short} in a chain of 500, {long} in one of 10,000");
-    assert!(long < 4 * short, "{short} ns, then {long} ns");
+    assert!(long < 4 * short, "{short} ns an agent, then {long}");
 }
 
 /// The twin: where each agent has a limit of its own, all above are asked, and the proof sees it.
@@ -100,6 +99,5 @@ fn the_cost_of_an_agent_does_not_grow_with_the_depth_of_the_chain() {
 fn twin_the_cost_of_an_agent_grows_when_every_pot_above_is_asked() {
     let each = Budget::unlimited().live(u64::MAX);
     let (short, long) = (nanos_an_agent(250, &each), nanos_an_agent(5_000, &each));
-    println!("ns an agent with a limit each: {short} in a chain of 250, {long} in one of 5,000");
-    assert!(long > 4 * short, "{short} ns, then {long} ns");
+    assert!(long > 4 * short, "{short} ns an agent, then {long}");
 }

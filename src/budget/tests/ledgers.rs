@@ -11,7 +11,7 @@ fn a_ledger_has_a_row_for_each_agent_and_names_what_started_it() {
     let (explore, place) = root
         .reserve(&path.child("explore"), "Agent", Budget::unlimited())
         .unwrap();
-    let below = path.child("explore").child("2");
+    let below = path.child("explore").child("two");
     let (leaf, _leaf) = explore
         .reserve(&below, "Review", Budget::unlimited())
         .unwrap();
@@ -29,7 +29,7 @@ fn a_ledger_has_a_row_for_each_agent_and_names_what_started_it() {
         [
             ("root".into(), None, 1, micros(10)),
             ("root/explore".into(), tool("Agent"), 2, Cost::UNKNOWN),
-            ("root/explore/2".into(), tool("Review"), 3, micros(30)),
+            ("root/explore/two".into(), tool("Review"), 3, micros(30)),
         ]
     );
     let own = leaf.ledger();
@@ -41,7 +41,7 @@ fn a_ledger_is_bounded_and_its_sum_is_exact() {
     let many = 5_000;
     let root = Meter::new(Budget::unlimited().live(many).spawns(many));
     for n in 0..many {
-        let (meter, place) = child(&root, &format!("{n:04}"), Budget::unlimited()).unwrap();
+        let (meter, place) = child(&root, &format!("a{n:04}"), Budget::unlimited()).unwrap();
         meter.charge(&tokens(n), micros(1));
         drop((meter, place));
         if n % 500 == 0 {

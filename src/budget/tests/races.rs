@@ -142,8 +142,8 @@ fn race(agents: u64, lanes: usize, limit: u64, gate: Gate, seed: u64) -> Outcome
             let dice = Dice(seed ^ (n + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15));
             let abort = tasks.spawn(async move {
                 let _lane = room.acquire_owned().await;
-                let agent = format!("root/{n}");
-                let Ok((meter, place)) = child(&root, &n.to_string(), share) else {
+                let agent = format!("root/a{n}");
+                let Ok((meter, place)) = child(&root, &format!("a{n}"), share) else {
                     return;
                 };
                 live(meter, agent, vendor, gate, dice).await;

@@ -60,6 +60,7 @@ impl Command {
             told.extend(more);
         }
         let program = Program::shell(&self.row.command)
+            .named(&self.name)
             .cwd(&*self.folder)
             .env("CLAUDE_PROJECT_DIR", &*self.folder)
             .env("OFFSHOOT_PROJECT_DIR", &*self.folder)

@@ -514,7 +514,13 @@ async fn a_cancelled_agent_ends_its_commands() {
     let began = Instant::now();
     let (got, ()) = tokio::join!(at(&hooks, Point::BeforeTool, &place), async {
         tokio::time::sleep(Duration::from_millis(200)).await;
-        scope.close().await;
+        let stopped = scope.close().await.stopped;
+        assert!(
+            stopped[0]
+                .phase
+                .to_string()
+                .contains("PreToolUse sleep 1000")
+        );
     });
     assert!(matches!(got, Said::Refuse(why) if why.contains("was cancelled")));
     assert!(

@@ -69,6 +69,8 @@ pub(super) fn survey(path: &str, view: &View<'_>) -> String {
             "{place} holds no files, only {}.",
             count(some, "folder")
         )),
+        // Without its list, which may have been cleared, nobody knows whether it has a manifest.
+        _ if view.helpers.is_some() && facts.listing.is_none() => {}
         _ => out.push(identity(&place, &facts, facts.mostly())),
     }
     let report = Report::of(path, &facts);

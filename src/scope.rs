@@ -155,9 +155,11 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let hold = self.enter();
+        // In this order, because a task that is aborted before it began is dropped from left to
+        // right: what it owns must be gone before its scope is quiet.
+        let whole = (task, self.enter());
         tokio::spawn(async move {
-            let _hold = hold;
+            let (task, _hold) = whole;
             task.await
         })
     }
@@ -168,9 +170,9 @@ impl Scope {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let hold = self.enter();
+        let whole = (work, self.enter());
         tokio::task::spawn_blocking(move || {
-            let _hold = hold;
+            let (work, _hold) = whole;
             work()
         })
     }
@@ -262,6 +264,8 @@ impl Scope {
         self.state().occupants += 1;
         Occupied {
             scope: self.clone(),
+            #[cfg(test)]
+            life: tests::Life::begin(self),
         }
     }
 
@@ -315,6 +319,8 @@ impl Drop for Waiting {
 #[must_use = "the agent has left when this is dropped"]
 pub struct Occupied {
     scope: Scope,
+    #[cfg(test)]
+    pub(crate) life: tests::Life,
 }
 
 impl fmt::Debug for Occupied {
@@ -329,6 +335,8 @@ impl Drop for Occupied {
     fn drop(&mut self) {
         let _passing = self.scope.0.gate.pass();
         self.scope.state().occupants -= 1;
+        #[cfg(test)]
+        self.life.end(&self.scope);
     }
 }
 
@@ -339,4 +347,4 @@ const _: fn() = || {
 };
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

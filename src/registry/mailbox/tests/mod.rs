@@ -12,6 +12,8 @@ use futures::FutureExt;
 use super::*;
 use crate::scope::Scope;
 
+mod tickets;
+
 fn note(text: impl Into<String>) -> Note {
     Note {
         from: "test".into(),
@@ -22,7 +24,7 @@ fn note(text: impl Into<String>) -> Note {
 
 fn counted(mailbox: &Mailbox) -> usize {
     let state = mailbox.state();
-    state.count + state.bytes
+    state.count + state.bytes + state.control
 }
 
 fn texts(notes: &[Note]) -> Vec<&str> {
