@@ -13,6 +13,7 @@ use crate::{
     backend::OnChildren,
     budget::Budget,
     error::{Error, ErrorKind, Result},
+    event::Event,
     permission::{Permissions, Unasked},
     provider::{self, Provider},
     redact::Redactor,
@@ -20,7 +21,7 @@ use crate::{
     subagent::{AGENT, AgentKinds, AgentTool, subagents},
     tool::Tool,
     tools,
-    trace::JsonLines,
+    trace::{JsonLines, Tracer},
     transcript::CompactionSettings,
 };
 
@@ -36,6 +37,25 @@ pub(super) struct Opened {
     /// Where others on this machine can ask for its agents.
     #[cfg(unix)]
     _live: Option<Live>,
+    _trace: Option<Trace>,
+}
+
+/// A trace that is whole once this is dropped, whoever else still holds the session's tracers.
+struct Trace(Arc<JsonLines>);
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The session's share of a trace.
+struct Writes(Arc<JsonLines>);
+
+impl Tracer for Writes {
+    fn hear(&self, event: &Event) {
+        self.0.hear(event);
+    }
 }
 
 /// Opens the session that the command line asks for.
@@ -90,8 +110,11 @@ pub(super) async fn open(
     if let Some(ear) = ear {
         session = session.tracer(ear);
     }
+    let mut trace = None;
     if let Some(path) = matches.get_one::<String>("trace") {
-        session = session.tracer(JsonLines::open(path)?.redacting(Redactor::from_env()));
+        let lines = Arc::new(JsonLines::open(path)?.redacting(Redactor::from_env()));
+        session = session.tracer(Writes(lines.clone()));
+        trace = Some(Trace(lines));
     }
     let session = session.open().await?;
     #[cfg(unix)]
@@ -108,6 +131,7 @@ pub(super) async fn open(
         notes,
         #[cfg(unix)]
         _live: live,
+        _trace: trace,
     })
 }
 

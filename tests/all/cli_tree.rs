@@ -266,7 +266,11 @@ impl Stuck {
 
 fn agents(dir: &Path, sockets: &Path, args: &[&str]) -> Output {
     let mut command: Command = offshoot(dir);
-    command.env("XDG_RUNTIME_DIR", sockets).arg("agents");
+    // Neither place may hold runs of other tests.
+    command
+        .env("XDG_RUNTIME_DIR", sockets)
+        .env("TMPDIR", sockets)
+        .arg("agents");
     let output = command.args(args).output().unwrap();
     assert_eq!(code(&output), 0, "{}", err(&output));
     output
