@@ -3,13 +3,13 @@
 
 use std::{
     collections::HashSet,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
-use futures::FutureExt;
 use offshoot::{
-    Agent, AgentKind, AgentKinds, AgentRegistry, Budget, Contact, EventKind, Ground, Newcomer,
-    Outcome, Reached, Scope, Seat, SessionId, StopReason, subagents,
+    Agent, AgentKind, AgentKinds, Budget, EventKind, Grant, Lane, Outcome, Reached, StopReason,
+    Tool, ToolOutput, subagents,
     testing::{Answer, Scripted},
 };
 use serde_json::json;
@@ -18,7 +18,7 @@ use super::{
     basics::{by_prompt, steps},
     stage::{Stage, agent, ends, order, said},
 };
-use crate::kit::{Dice, size, sleeper};
+use crate::kit::{sleeper, spec, work};
 
 fn wait_for(path: &str) -> serde_json::Value {
     json!({"task_id": path, "timeout": 20_000})
@@ -62,7 +62,7 @@ fn stalled(events: &[offshoot::Event]) -> Vec<Vec<String>> {
 }
 
 /// So many siblings, each of which waits for the next, the last one for the first.
-fn ring(agents: usize) -> Agent {
+fn ring(agents: usize, tool: &'static str) -> Agent {
     let model = by_prompt(move |seen, first| match (first, steps(seen)) {
         ("go", 0) => (0..agents).fold(Answer::empty(), |answer, n| {
             let (kind, prompt) = (format!("k{n}"), n.to_string());
@@ -73,7 +73,7 @@ fn ring(agents: usize) -> Agent {
         (_, 0) => Answer::empty().call("sleep", json!({"millis": 20, "text": "slept"})),
         (n, 1) => {
             let next = (n.parse::<usize>().unwrap() + 1) % agents;
-            Answer::empty().call("TaskOutput", wait_for(&format!("root/k{next}/1")))
+            Answer::empty().call(tool, wait_for(&format!("root/k{next}/1")))
         }
         _ => Answer::text(said(&seen.messages)[1].1.clone()),
     });
@@ -97,7 +97,7 @@ fn ring_of(model: Scripted, agents: usize) -> Agent {
 #[tokio::test]
 async fn a_ring_of_siblings_is_broken_at_the_one_that_came_last() {
     for agents in [2, 3, 8] {
-        let mut stage = Stage::new(ring(agents), Budget::unlimited()).await;
+        let mut stage = Stage::new(ring(agents, "TaskOutput"), Budget::unlimited()).await;
         let since = Instant::now();
         let outcome = stage.session.submit_message("go").finish().await;
         assert_eq!(outcome.stop, StopReason::Finished);
@@ -120,116 +120,30 @@ async fn a_ring_of_siblings_is_broken_at_the_one_that_came_last() {
     }
 }
 
-/// Agents of a tree; each below one of those before it, the first at the top.
-fn grow(registry: &AgentRegistry, above: impl Fn(usize) -> usize, agents: usize) -> Vec<Seat> {
-    let mut seats = vec![registry.root(SessionId::new("s"), &Scope::root())];
-    for n in 1..agents {
-        let parent = &seats[above(n)];
-        let child = parent.enroll(Newcomer {
-            kind: "k",
-            description: "",
-            ground: Ground::Foreground,
-            scope: parent.scope(),
-        });
-        seats.push(child);
-    }
-    seats
+/// Waits for an agent without saying so to anybody.
+fn blind() -> Arc<dyn Tool> {
+    let spec = spec("blind").lane(Lane::Free);
+    work(spec, |ctx, input| async move {
+        let desk = Grant::of(&ctx).unwrap().desk.clone();
+        match desk.reach(input["task_id"].as_str().unwrap()) {
+            Reached::Alive(contact) => ToolOutput::ok(contact.ended().await.ended.text.clone()),
+            other => ToolOutput::failed(format!("{other:?}")),
+        }
+    })
 }
 
-fn contact(seats: &[Seat], n: usize) -> Contact {
-    match seats[0].desk().reach(seats[n].id().as_str()) {
-        Reached::Alive(contact) => contact,
-        other => panic!("{other:?}"),
-    }
-}
-
-#[test]
-fn a_ring_of_fifty_is_broken_wherever_it_is_closed() {
-    let agents = 50;
-    for seed in 1..=size(20, 500) {
-        let mut dice = Dice(seed * 7_919);
-        let registry = AgentRegistry::new();
-        let seats = grow(&registry, |_| 0, agents + 1);
-        // The root stays outside; the others wait in a ring that is closed in any order.
-        let mut order: Vec<_> = (1..=agents).collect();
-        for at in (1..order.len()).rev() {
-            order.swap(at, dice.below(at as u64 + 1) as usize);
-        }
-        let next = |n: usize| n % agents + 1;
-        let mut waits = Vec::new();
-        let mut broken = Vec::new();
-        for n in order {
-            match seats[n].desk().wait_on(&contact(&seats, next(n))) {
-                Ok(wait) => waits.push((n, wait)),
-                Err(stalled) => broken.push((n, stalled)),
-            }
-        }
-        for (n, wait) in &waits {
-            if let Some(Err(stalled)) = wait.ended().now_or_never() {
-                broken.push((*n, stalled));
-            }
-        }
-        assert_eq!(broken.len(), 1, "seed {seed}");
-        let (victim, stalled) = &broken[0];
-        assert_eq!(*victim, agents, "the one that came last");
-        assert_eq!(stalled.cycle.len(), agents);
-        assert_eq!(stalled.cycle[0], *seats[*victim].path());
-    }
-}
-
-/// The twin: waits that are in no graph close a ring unseen and never end.
-#[test]
-fn twin_a_ring_of_waits_that_nobody_knows_of_stands_still() {
-    let seats = grow(&AgentRegistry::new(), |_| 0, 3);
-    let (one, other) = (contact(&seats, 1), contact(&seats, 2));
-    assert!(one.ended().now_or_never().is_none());
-    assert!(other.ended().now_or_never().is_none());
-}
-
-/// Whether `from` cannot end before `to`, by the waits and because nobody ends before its children.
-fn leads(edges: &HashSet<(usize, usize)>, from: usize, to: usize) -> bool {
-    let (mut seen, mut open) = (HashSet::from([from]), vec![from]);
-    while let Some(at) = open.pop() {
-        if at == to {
-            return true;
-        }
-        let next = edges.iter().filter(|edge| edge.0 == at).map(|edge| edge.1);
-        open.extend(next.filter(|n| seen.insert(*n)));
-    }
-    false
-}
-
-#[test]
-fn of_random_waits_those_that_close_a_circle_are_broken_and_no_others() {
-    let (mut rings, mut fine) = (0, 0);
-    for seed in 1..=size(300, 10_000) {
-        let mut dice = Dice(seed * 104_729);
-        let agents = 2 + dice.below(10) as usize;
-        let parents: Vec<_> = (0..agents)
-            .map(|n| dice.below(n.max(1) as u64) as usize)
-            .collect();
-        let seats = grow(&AgentRegistry::new(), |n| parents[n], agents);
-        let mut edges: HashSet<_> = (1..agents).map(|n| (parents[n], n)).collect();
-        let mut waits = Vec::new();
-        for _ in 0..dice.below(20) {
-            let (from, to) = (dice.below(agents as u64), dice.below(agents as u64));
-            let (from, to) = (from as usize, to as usize);
-            let closes = leads(&edges, to, from);
-            let wait = seats[from].desk().wait_on(&contact(&seats, to));
-            let mut broken = usize::from(wait.is_err());
-            waits.extend(wait);
-            let ended = |wait: &offshoot::WaitOn| wait.ended().now_or_never().is_some();
-            broken += waits.iter().filter(|wait| ended(wait)).count();
-            assert_eq!(broken > 0, closes, "seed {seed}: {from} waits for {to}");
-            if closes {
-                rings += 1;
-                // Which wait was broken is not modelled here.
-                break;
-            }
-            edges.insert((from, to));
-            fine += 1;
-        }
-    }
-    println!("{rings} circles broken, {fine} waits left alone");
-    assert!(rings > 50 && fine > 100);
+/// The twin: waits that are in no graph close a ring unseen, and only a clock ends them.
+#[tokio::test(start_paused = true)]
+async fn twin_a_ring_of_waits_that_nobody_knows_of_stands_still() {
+    let mut stage = Stage::new(ring(2, "blind"), Budget::unlimited()).await;
+    let turn = stage.session.submit_message("go").finish();
+    let patience = Duration::from_secs(300);
+    assert!(tokio::time::timeout(patience, turn).await.is_err());
+    let events = stage.close().await;
+    assert_eq!(stalled(&events).len(), 0);
+    assert!(
+        ends(&events)
+            .iter()
+            .all(|end| end.1 == Outcome::Interrupted)
+    );
 }
