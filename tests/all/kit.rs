@@ -170,7 +170,10 @@ pub(crate) async fn noticed<T>(proof: impl Future<Output = T>) -> String {
         Ok(_) => panic!("without the defence the proof passes all the same"),
         Err(panic) => match panic.downcast::<String>() {
             Ok(words) => *words,
-            Err(panic) => panic.downcast_ref::<&str>().map_or("?", |words| *words).to_owned(),
+            Err(panic) => panic
+                .downcast_ref::<&str>()
+                .map_or("?", |words| *words)
+                .to_owned(),
         },
     }
 }
