@@ -90,6 +90,10 @@ impl Conversation for Talk {
         self.transcript.messages().cloned().collect()
     }
 
+    fn grant(&self) -> Option<Grant> {
+        Some(Grant::clone(&self.grant))
+    }
+
     fn describe(&self) -> String {
         self.agent.model_name()
     }

@@ -63,6 +63,11 @@ pub trait Conversation: Send + 'static {
         Vec::new()
     }
 
+    /// What a child of this conversation is given, where it can have children.
+    fn grant(&self) -> Option<Grant> {
+        None
+    }
+
     /// Names the model or program that answers, for logs.
     fn describe(&self) -> String;
 

@@ -9,10 +9,11 @@ use std::{
 use super::{Shared, watch::EventWatch};
 use crate::{
     backend::Control,
-    error::Result,
+    error::{Error, ErrorKind, Result},
+    id::AgentPath,
     message::{Note, Urgency},
     permission::Answer,
-    registry::AgentRow,
+    registry::{AgentRow, Reached},
     scope::{Receipt, Scope},
 };
 
@@ -83,6 +84,22 @@ impl SessionHandle {
     pub fn agents(&self) -> Vec<AgentRow> {
         let desk = &self.shared.grant.desk;
         desk.registry().tree(desk.session())
+    }
+
+    /// Stops one agent of this session and everything below it, and says what was stopped. What is
+    /// above and beside it goes on.
+    ///
+    /// # Errors
+    /// When no agent lives at this place.
+    pub fn stop(&self, agent: &AgentPath) -> Result<Receipt> {
+        match self.shared.grant.desk.reach(agent.as_str()) {
+            Reached::Alive(contact) => Ok(contact.scope().cancel()),
+            _ => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("no such agent lives: `{agent}`"),
+            )
+            .with_hint("`SessionHandle::agents` lists those that do")),
+        }
     }
 
     /// Answers an approval by the id in its event, at whatever depth it was asked.

@@ -167,6 +167,12 @@ impl Session {
         self.conversation().history()
     }
 
+    /// What a child of this session's agent is given, where the backend can have children: for
+    /// programs that open agents by themselves, with `Child::open` or an `AgentGroup`.
+    pub fn grant(&self) -> Option<Grant> {
+        self.conversation().grant()
+    }
+
     /// Cancels everything, waits until it has ended, and says what was stopped.
     ///
     /// Cancel safety: the cancel happens at the first poll; dropping the wait loses the receipt.

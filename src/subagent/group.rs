@@ -43,12 +43,20 @@ impl GroupPolicy {
 /// Agents that a program opens together.
 ///
 /// ```
-/// use offshoot::{AgentGroup, AgentKinds, GroupPolicy, Order};
+/// # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
+/// use offshoot::{
+///     Agent, AgentGroup, AgentKinds, GroupPolicy, Order, Session, provider::Offline,
+/// };
 ///
-/// let group = AgentGroup::new(GroupPolicy::FirstGood)
-///     .with(Order::new("explore", "Find where the port is set, by searching"))
-///     .with(Order::new("explore", "Find where the port is set, by reading the manifest"));
-/// # let _ = (group, AgentKinds::builtin());
+/// let session = Session::new(Agent::builder(Offline::new()).build()?);
+/// let grant = session.grant().expect("the native agent can have children");
+/// let ended = AgentGroup::new(GroupPolicy::FirstGood)
+///     .with(Order::new("explore", "What can you do?"))
+///     .with(Order::new("plan", "What can you do?"))
+///     .run(&grant, &AgentKinds::builtin())
+///     .await;
+/// assert!(ended.iter().flatten().any(|answered| !answered.text.is_empty()));
+/// # Ok::<(), offshoot::Error>(()) }).unwrap();
 /// ```
 #[derive(Clone, Debug, Default)]
 #[must_use]
