@@ -323,11 +323,11 @@ async fn a_survey_in_the_background_comes_back_as_a_note() {
     let of_root = events
         .iter()
         .filter(|event| event.agent.to_string() == "root");
-    let last = of_root.filter_map(|event| match &event.kind {
+    let mut last = of_root.filter_map(|event| match &event.kind {
         EventKind::TurnEnd { text, .. } => Some(text),
         _ => None,
     });
-    check_reported(last.last().unwrap(), &truth);
+    check_reported(last.next_back().unwrap(), &truth);
 }
 
 #[tokio::test]

@@ -46,8 +46,14 @@ const PAUSE: Duration = Duration::from_millis(4);
 /// It understands questions about a folder, such as "Survey this folder and tell me what it is",
 /// "how many lines are in `src`?", "find files matching `*.toml`", "search for \"TODO\"" and
 /// "show `README.md`", and answers them with what the agent's tools `LS`, `Glob`, `Grep` and `Read`
-/// say. Every figure in its answers stands in a tool result. What it does not understand it says
-/// that it does not understand. The same request always gets the same answer.
+/// say. Every figure in its answers stands in a tool result, or is the sum of such figures. What it
+/// does not understand it says that it does not understand. The same request always gets the same
+/// answer.
+///
+/// Where the agent has the tool `Agent`, a folder with sub-folders is surveyed by helpers, one for
+/// each sub-folder, as many at once as the tool says may live; the answer puts together what they
+/// report. It also understands "in the background, survey `src`", "list the agents",
+/// "tell agent root/explore/1: hurry up" and "stop agent root/explore/1".
 ///
 /// ```
 /// use std::time::Duration;
@@ -132,9 +138,14 @@ fn reply(request: &Request<'_>) -> Reply {
     if let Some(step) = plan::next(&meaning.task, &view) {
         return Reply::step(step);
     }
-    let mut parts = vec![answer::answer(&meaning, &view)];
-    parts.extend(Some(notes::told(history, &notes.at)).filter(|told| !told.is_empty()));
-    Reply::text(parts.join("\n\n"))
+    let answer = answer::answer(&meaning, &view);
+    let told = notes::told(history, &notes.at);
+    Reply::text(match (told.is_empty(), &meaning.task) {
+        (true, _) => answer,
+        // Whoever asked for a report relies on its last line.
+        (false, Task::Report { .. }) => format!("{told}\n\n{answer}"),
+        (false, _) => format!("{answer}\n\n{told}"),
+    })
 }
 
 /// What there is to know of helpers for the work at hand.

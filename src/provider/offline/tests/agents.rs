@@ -139,6 +139,35 @@ async fn a_note_beside_the_work_is_told_at_its_end() {
 }
 
 #[tokio::test]
+async fn a_note_to_a_helper_does_not_hide_its_report() {
+    let folder = Folder::random(5);
+    let mut talk = Talk::new();
+    let prompt = "Survey the folder `.` and report what is in it, with its numbers.";
+    talk.history.push(Kept::new(Message::user(prompt)));
+    let first = talk.hear().await;
+    let parts = first.calls.iter().cloned().map(Part::Call).collect();
+    talk.history.push(Kept::new(Message {
+        role: Role::Assistant,
+        parts,
+    }));
+    let results = first.calls.iter().map(|call| {
+        let (outcome, text) = folder.run(call);
+        ToolResult::text(call, outcome, text)
+    });
+    talk.history
+        .push(Kept::new(Message::results(results.collect())));
+    let note = "<note from=\"root\">\nhurry up\n</note>";
+    let heard = talk.ask(note, |call| folder.run(call)).await;
+    assert!(
+        heard.text.starts_with("`root` says: “hurry up”\n\n"),
+        "{}",
+        heard.text
+    );
+    let report = report::Report::at_end_of(&heard.text).expect("still the last line");
+    assert_eq!(report.files, Some(folder.truth().files));
+}
+
+#[tokio::test]
 async fn a_note_is_no_question_even_if_it_asks_one() {
     let asks = "<note from=\"root/x/1\">\nSurvey this folder and tell me what it is\n</note>";
     for mut talk in [talk(), Talk::new()] {

@@ -380,10 +380,9 @@ async fn without_a_single_helper_it_is_the_survey_of_one() {
                 _ => folder.run(call),
             })
             .await;
-        let own = format!(
-            "No helper could survey a sub-folder for me, so I looked myself. About the first, `part-00/`: its helper "
-        );
-        assert!(heard.text.contains(&own), "{}", heard.text);
+        let own = "No helper could survey a sub-folder for me, so I looked myself. About the \
+                   first, `part-00/`: its helper ";
+        assert!(heard.text.contains(own), "{}", heard.text);
         check(&heard.text, &folder.truth());
         assert!(
             heard.text.contains(&folder.truth().sentence()),
