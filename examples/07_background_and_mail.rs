@@ -1,6 +1,8 @@
 //! A chat that goes on while a child works, writes to the child, and is woken by its answer.
 //! Needs no key: the model is scripted.
 
+use std::time::Duration;
+
 use offshoot::{
     Agent, AgentKinds, Message, OnChildren, Session, subagents,
     testing::{Answer, Scripted, Seen},
@@ -8,6 +10,8 @@ use offshoot::{
 use serde_json::json;
 
 const CHILD: &str = "root/general-purpose/1";
+/// Between two words of the child.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// The child waits for a word and then answers; the root opens it, writes to it, and hears it.
 fn play(seen: &Seen) -> Answer {
@@ -17,7 +21,7 @@ fn play(seen: &Seen) -> Answer {
         json!({"description": "count", "prompt": "Count to ten", "run_in_background": true});
     let word = json!({"to": CHILD, "message": "Count to three instead"});
     match said[0].as_str() {
-        "Count to ten" if heard("to three instead") => "one, two, three".into(),
+        "Count to ten" if heard("to three instead") => Answer::text("one, two, three").pause(PAUSE),
         "Count to ten" => Answer::empty().call("wait", json!({})),
         _ if heard("one, two, three") => "It says: one, two, three.".into(),
         _ if said.len() == 1 => Answer::empty().call("Agent", order),
@@ -33,7 +37,7 @@ struct Wait {}
 #[tokio::main]
 async fn main() -> offshoot::Result<()> {
     let wait = offshoot::tool_fn("wait", "Waits a moment", |_: Wait| async {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        tokio::time::sleep(PAUSE / 5).await;
         "waited"
     });
     let agent = Agent::builder(Scripted::with(play))
