@@ -240,7 +240,8 @@ pub enum EventKind {
         /// Children that go on in the background.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         children: Vec<AgentPath>,
-        /// Who used it, one row an agent; their sum is `usage`. Absent when it was this agent alone.
+        /// At the root, who used it: one row an agent; their sum is `usage`. Absent when it was the root
+        /// alone.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         spent_by: Vec<Spending>,
     },
