@@ -90,6 +90,7 @@ fn ring_of(model: Scripted, agents: usize) -> Agent {
     Agent::builder(model)
         .tools(tools)
         .tool(sleeper())
+        .tool(blind())
         .build()
         .unwrap()
 }
