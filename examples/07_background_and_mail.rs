@@ -10,7 +10,6 @@ use offshoot::{
 use serde_json::json;
 
 const CHILD: &str = "root/general-purpose/1";
-/// Between two words of the child.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// The child waits for a word and then answers; the root opens it, writes to it, and hears it.
@@ -50,14 +49,15 @@ async fn main() -> offshoot::Result<()> {
         .open()
         .await?;
     for message in ["Start somebody who counts", "Tell it that three is enough"] {
-        println!("> {message}");
-        println!("{}", session.submit_message(message).text().await?);
+        println!(
+            "> {message}\n{}",
+            session.submit_message(message).text().await?
+        );
     }
     // Nobody asks anything here: the child's note begins the turn.
     while let Some(turn) = session.next_turn().await {
         println!("(woken) {}", turn.text().await?);
     }
-    println!("{} messages were exchanged", session.history().len());
     session.close().await;
     Ok(())
 }

@@ -68,7 +68,9 @@ fn bodies(vendor: &str) -> Vec<Bytes> {
     let manifest: Vec<Value> = serde_json::from_slice(&manifest).unwrap();
     let own = manifest.iter().filter(|row| row["vendor"] == vendor);
     let body = |row: &Value| std::fs::read(root.join(row["file"].as_str().unwrap())).unwrap();
-    let bodies = own.map(body).filter(|body| (1..LARGEST).contains(&body.len()));
+    let bodies = own
+        .map(body)
+        .filter(|body| (1..LARGEST).contains(&body.len()));
     bodies.map(Bytes::from).collect()
 }
 

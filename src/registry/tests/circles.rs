@@ -1,5 +1,4 @@
-//! Circles of waits: each is found when it closes, broken at the same place, and named; nothing else
-//! is taken for one.
+//! Circles of waits: each is found when it closes, broken at the same place, and named.
 //! Refuses clocks: only the last check, that all have gone on, has a limit of time.
 
 use std::{collections::BTreeSet, time::Instant};

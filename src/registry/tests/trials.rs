@@ -1,5 +1,4 @@
-//! Cancels raced against agents that enroll others, send mail, leave and panic: the receipts are
-//! exactly who lived, and nothing is left.
+//! Cancels raced against agents that enroll, write, leave and panic: receipts are exactly who lived.
 //! Refuses to repeat a race by chance alone: what each agent does follows from a seed.
 
 use std::{

@@ -76,7 +76,8 @@ type Ends = Vec<Result<Answered, Refusal>>;
 async fn grouped(group: AgentGroup) -> Ends {
     let model = Scripted::with(|seen| match seen.messages[0].text().as_str() {
         "good" => Answer::text("good"),
-        "slow" => Answer::text("so slow").pause(Duration::from_secs(600)),
+        // Within the deadline of the tool that runs the group.
+        "slow" => Answer::text("so slow").pause(Duration::from_secs(60)),
         "bad" => Answer::error(offshoot::Error::new(offshoot::ErrorKind::BadRequest, "no")),
         _ if seen.messages.len() == 1 => Answer::empty().call("crew", json!({})),
         _ => "done".into(),
