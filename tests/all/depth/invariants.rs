@@ -306,7 +306,7 @@ async fn inv07_what_the_agents_used_adds_up_to_what_the_root_used() {
                 }
                 _ => None,
             });
-            let below = by_agent.range(place(level)..).map(|(_, row)| row.0).sum();
+            let below: u64 = by_agent.range(place(level)..).map(|(_, row)| row.0).sum();
             assert_eq!(end, Some(below), "{tower}: level {level}");
         }
     }
