@@ -7,8 +7,9 @@ use offshoot::{
     Agent, AgentKinds, Message, OnChildren, Session, subagents,
     testing::{Answer, Scripted, Seen},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
+const TASK: &str = "Count to ten";
 const CHILD: &str = "root/general-purpose/1";
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -16,12 +17,11 @@ const PAUSE: Duration = Duration::from_millis(100);
 fn play(seen: &Seen) -> Answer {
     let said: Vec<_> = seen.messages.iter().map(Message::text).collect();
     let heard = |text: &str| said.iter().any(|said| said.contains(text));
-    let order =
-        json!({"description": "count", "prompt": "Count to ten", "run_in_background": true});
+    let order = json!({"description": "count", "prompt": TASK, "run_in_background": true});
     let word = json!({"to": CHILD, "message": "Count to three instead"});
     match said[0].as_str() {
-        "Count to ten" if heard("to three instead") => Answer::text("one, two, three").pause(PAUSE),
-        "Count to ten" => Answer::empty().call("wait", json!({})),
+        TASK if heard("to three instead") => Answer::text("one, two, three").pause(PAUSE),
+        TASK => Answer::empty().call("wait", json!({})),
         _ if heard("one, two, three") => "It says: one, two, three.".into(),
         _ if said.len() == 1 => Answer::empty().call("Agent", order),
         _ if said.len() == 3 => "It is counting.".into(),
@@ -30,12 +30,9 @@ fn play(seen: &Seen) -> Answer {
     }
 }
 
-#[derive(serde::Deserialize, schemars::JsonSchema)]
-struct Wait {}
-
 #[tokio::main]
 async fn main() -> offshoot::Result<()> {
-    let wait = offshoot::tool_fn("wait", "Waits a moment", |_: Wait| async {
+    let wait = offshoot::tool_fn("wait", "Waits a moment", |_: Value| async {
         tokio::time::sleep(PAUSE / 5).await;
         "waited"
     });

@@ -18,6 +18,10 @@ use crate::{
 };
 
 /// What happens during a model call.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is moved on at once; a box would cost each piece an allocation"
+)]
 pub(super) enum Step {
     /// Watchers hear this.
     Event(Event),

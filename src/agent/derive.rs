@@ -19,7 +19,9 @@ const MAX_DERIVED: usize = 64;
 /// The children an agent has had, by the shape they were made in. What is remembered is what is
 /// costly: the tools' schemas, their encoded bytes, and the count of them.
 #[derive(Default)]
-pub(super) struct Derived(Mutex<Vec<(Arc<Shape>, Arc<dyn Backend>)>>);
+pub(super) struct Derived(Mutex<Vec<Made>>);
+
+type Made = (Arc<Shape>, Arc<dyn Backend>);
 
 impl Derived {
     pub(super) fn get(&self, shape: &Arc<Shape>, make: impl FnOnce() -> Agent) -> Arc<dyn Backend> {

@@ -169,7 +169,7 @@ impl AgentKinds {
     pub fn none() -> Self {
         Self {
             kinds: BTreeMap::new(),
-            models: Arc::new(|name| provider::connect(name)),
+            models: Arc::new(provider::connect),
         }
     }
 

@@ -1,6 +1,8 @@
 //! Many agents: long chains and wide trees cost what their number says.
 //! Refuses recursion: whatever is freed last frees a chain of ten thousand.
 
+#![expect(clippy::print_stdout, reason = "a proof prints the figures it saw")]
+
 use std::time::Instant;
 
 use super::*;

@@ -1,6 +1,8 @@
 //! Cancels under threads: what lived at the cancel is on the receipt, exactly; and what it costs.
 //! Refuses to guess who lived: places say under their own lock whether a cancel came first.
 
+#![expect(clippy::print_stdout, reason = "a proof prints the figures it saw")]
+
 use std::{
     collections::HashMap,
     hint::black_box,
@@ -30,7 +32,7 @@ fn a_receipt_is_exactly_what_lived_at_the_cancel() {
                             let below = top.child_at(top.path().nth("w", worker * 1000 + n));
                             let (life, wait) = (below.occupy(), below.part());
                             let waiting = (n % 3 == 0).then(|| wait.waiting(WaitFor::Permit));
-                            if (n as usize + trial) % 4 == 0 {
+                            if (n as usize + trial).is_multiple_of(4) {
                                 thread::yield_now();
                             }
                             drop(waiting);

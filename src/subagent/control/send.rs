@@ -40,7 +40,8 @@ enum When {
     /// Before its next step.
     NextStep,
     /// When it has nothing else to do.
-    WhenIdle,
+    #[serde(rename = "when_idle")]
+    Idle,
 }
 
 impl TypedTool for SendMessage {
@@ -78,7 +79,7 @@ impl TypedTool for SendMessage {
         };
         let urgency = match input.urgency {
             Some(When::Interrupt) => Urgency::Interrupt,
-            Some(When::WhenIdle) => Urgency::WhenIdle,
+            Some(When::Idle) => Urgency::WhenIdle,
             Some(When::NextStep) | None => Urgency::NextStep,
         };
         let note = Note {

@@ -402,6 +402,10 @@ impl Case {
     }
 }
 
+#[expect(
+    clippy::fn_params_excessive_bools,
+    reason = "what is claimed is a condition, as in an assertion"
+)]
 fn ok(holds: bool, otherwise: &str) -> Result<(), String> {
     if holds {
         Ok(())

@@ -217,7 +217,7 @@ fn a_wait_for_urgent_mail_sleeps_through_the_rest() {
     let mailbox = Mailbox::new();
     let woken = [(); 2].map(|()| Arc::<Woken>::default());
     let wakers = woken.each_ref().map(|woken| Waker::from(woken.clone()));
-    let mut contexts = wakers.each_ref().map(|waker| Context::from_waker(waker));
+    let mut contexts = wakers.each_ref().map(Context::from_waker);
     let mut urgent = Box::pin(mailbox.arrived_until(Urgency::Interrupt));
     let mut any = Box::pin(mailbox.arrived());
     let mut both = || {
