@@ -7,6 +7,8 @@ use super::*;
 
 mod circles;
 mod growth;
+#[cfg(offshoot_loom)]
+mod models;
 mod seats;
 mod trials;
 mod watching;
