@@ -32,6 +32,10 @@ pub const DEFAULT_TOOL_DEADLINE: Duration = Duration::from_secs(600);
 /// How long a cancelled tool may take to hand in what it has before it is dropped.
 pub const CANCEL_GRACE: Duration = Duration::from_millis(250);
 
+/// How long a cancelled call that waits on other agents may take. They are cancelled at the same
+/// time and have a grace of their own, after which this one can still say how they ended.
+pub const TREE_GRACE: Duration = Duration::from_millis(500);
+
 /// What becomes of one call.
 pub(crate) enum Plan {
     /// It runs.
@@ -51,6 +55,10 @@ pub(crate) struct Terms {
     pub(crate) key: String,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
+    /// What the calling agent hands down to agents it opens.
+    pub(crate) above: Arc<dyn Any + Send + Sync>,
+    /// Stands for the message whose calls these are.
+    pub(crate) message: Arc<()>,
 }
 
 /// What happens while calls run, in the order it happens.
@@ -176,6 +184,7 @@ pub(crate) fn run(
             let (mut now, mut waiting): (VecDeque<_>, VecDeque<_>) =
                 batch.partition(|queued| queued.1.spec().lane == Lane::Free);
             let mut running = FuturesUnordered::new();
+            let patience = if now.is_empty() { CANCEL_GRACE } else { TREE_GRACE };
             let mut place = std::pin::pin!(next_permit(&terms));
             loop {
                 while let Some(queued) = now.pop_front() {
@@ -190,7 +199,7 @@ pub(crate) fn run(
                     Some(landed) = running.next() => landed,
                     // A cancelled turn gives its tools a moment to hand in what they have.
                     () = terms.scope.cancelled(), if grace.is_none() => {
-                        grace = Some(Instant::now() + CANCEL_GRACE);
+                        grace = Some(Instant::now() + patience);
                         continue;
                     }
                     () = until(grace) => break 'batches,
@@ -275,6 +284,8 @@ impl Running {
             sink: terms.sink.clone(),
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),
+            above: Some(terms.above.clone()),
+            message: terms.message.clone(),
         });
         let board = board.clone();
         let inside = ctx.clone();
@@ -358,10 +369,10 @@ fn finished(call: &ToolCall, ctx: &ToolContext, output: ToolOutput) -> ToolResul
     if content.is_empty() {
         content.push(Content::Text("(no output)".into()));
     }
-    let outcome = if output.outcome == Outcome::Ok {
-        Outcome::Ok
-    } else {
-        Outcome::Failed
+    // What never started is the engine's to say; a tool that was called has started.
+    let outcome = match output.outcome {
+        Outcome::NeverStarted => Outcome::Failed,
+        outcome => outcome,
     };
     ToolResult {
         call: call.id.clone(),

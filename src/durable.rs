@@ -1,13 +1,24 @@
-//! Writes that survive a crash: lines appended whole.
+//! Writes that survive a crash: lines appended whole, files replaced whole, one writer at a time.
 //! Refuses half a line; everything it creates belongs to its user alone.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
+    thread,
+    time::{Duration, Instant},
 };
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::random_u64,
+};
+
+/// How long a lock file that somebody else holds is waited for.
+pub(crate) const LOCK_WAIT: Duration = Duration::from_secs(5);
+
+/// How often it is tried meanwhile.
+const LOCK_LOOK: Duration = Duration::from_millis(20);
 
 /// A file of lines that only grows.
 #[derive(Debug)]
@@ -74,6 +85,92 @@ impl Lines {
     }
 }
 
+/// Replaces a file by these bytes, whole or not at all. Blocks until they are on the disk.
+///
+/// # Errors
+/// When the operating system refuses. The old file is then still there.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    replace_file(path, bytes).map_err(|error| failed("write", path, error))
+}
+
+fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = folder_of(path);
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = folder.join(format!(".{name}.{:016x}", random_u64()));
+    let mut file = private().write(true).create_new(true).open(&draft)?;
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| std::fs::rename(&draft, path));
+    if written.is_err() {
+        // What could not become the file is not left behind; that it could not is told anyway.
+        let _ = std::fs::remove_file(&draft);
+    }
+    written?;
+    // The new name is on the disk once its folder is; folders cannot be opened everywhere.
+    #[cfg(unix)]
+    File::open(folder)?.sync_all()?;
+    Ok(())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder,
+        _ => Path::new("."),
+    }
+}
+
+/// Creates a folder, and those above it, for its user alone.
+///
+/// # Errors
+/// When the operating system refuses.
+pub(crate) fn make_folder(path: &Path) -> Result<()> {
+    #[cfg_attr(not(unix), expect(unused_mut))]
+    let mut builder = std::fs::DirBuilder::new();
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    let made = builder.recursive(true).create(path);
+    made.map_err(|error| failed("create", path, error))
+}
+
+/// The right to write what a lock file stands for; given back by drop, also when the process dies.
+#[derive(Debug)]
+#[must_use = "the lock is given back when this is dropped"]
+pub(crate) struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    /// Waits for it, blocking the thread, at most [`LOCK_WAIT`].
+    ///
+    /// # Errors
+    /// When somebody else holds it all that time, or the file cannot be opened.
+    pub(crate) fn take(path: &Path) -> Result<Self> {
+        Self::take_within(path, LOCK_WAIT)
+    }
+
+    fn take_within(path: &Path, patience: Duration) -> Result<Self> {
+        let file = private().write(true).create(true).open(path);
+        let file = file.map_err(|error| failed("open", path, error))?;
+        let until = Instant::now() + patience;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(Self { _file: file }),
+                Err(std::fs::TryLockError::WouldBlock) if Instant::now() < until => {
+                    thread::sleep(LOCK_LOOK);
+                }
+                Err(std::fs::TryLockError::WouldBlock) => {
+                    let held = format!("another process holds the lock: `{}`", path.display());
+                    return Err(Error::new(ErrorKind::Io, held));
+                }
+                Err(std::fs::TryLockError::Error(error)) => {
+                    return Err(failed("lock", path, error));
+                }
+            }
+        }
+    }
+}
+
 /// Options that create a file for its user alone.
 fn private() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut))]
@@ -121,5 +218,36 @@ mod tests {
         #[cfg(unix)]
         assert_eq!(mode(&path), 0o600);
         assert!(Lines::open(folder.path()).is_err(), "a folder");
+    }
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kept");
+        replace(&path, b"one").unwrap();
+        replace(&path, b"two").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"two");
+        #[cfg(unix)]
+        assert_eq!(mode(&path), 0o600);
+        let blocked = folder.path().join("folder");
+        std::fs::create_dir_all(blocked.join("inside")).unwrap();
+        assert!(replace(&blocked, b"x").is_err());
+        assert!(replace(&folder.path().join("lost/kept"), b"x").is_err());
+        let left: Vec<_> = std::fs::read_dir(folder.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name())
+            .collect();
+        assert_eq!(left.len(), 2, "no draft is left: {left:?}");
+    }
+
+    #[test]
+    fn a_lock_has_one_holder() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("lock");
+        let held = Lock::take(&path).unwrap();
+        let refused = Lock::take_within(&path, Duration::from_millis(50)).unwrap_err();
+        assert!(refused.to_string().starts_with("another process holds"));
+        drop(held);
+        drop(Lock::take(&path).unwrap());
     }
 }

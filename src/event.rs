@@ -8,7 +8,7 @@ use crate::{
     error::Error,
     id::{AgentPath, CallId, SessionId, TurnId},
     message::Outcome,
-    usage::{Cost, Usage},
+    usage::{Cost, Spending, Usage},
 };
 
 /// The number of the published event format, in `run_start`.
@@ -186,16 +186,64 @@ pub enum EventKind {
         /// How often in this message.
         count: u64,
     },
+    /// A child agent lives: the event's `agent` is its place. Its own events follow.
+    ChildStart {
+        /// Which kind of agent it is.
+        kind: String,
+        /// A few words on what it is for.
+        description: String,
+        /// Whether its parent waits for it.
+        ground: Ground,
+        /// The call that opened it; absent when the program did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        call: Option<CallId>,
+    },
+    /// A child agent has ended, and everything below it. Exactly one for each `child_start`.
+    ChildEnd {
+        /// How it ended, for whoever asked for it.
+        outcome: Outcome,
+        /// Its final words, as its parent reads them.
+        text: String,
+        /// What it used, its own children included.
+        usage: Usage,
+        /// What it cost, its own children included.
+        cost: Cost,
+    },
+    /// Agents that wait for each other, or one from which nothing comes any more.
+    Stalled {
+        /// Who is stuck; a ring begins and ends with the same agent.
+        agents: Vec<AgentPath>,
+        /// What was done about it, and why.
+        reason: String,
+    },
+    /// Mail has come for a root that has no turn; `Session::next_turn` runs one.
+    Wake {
+        /// How many notes wait.
+        notes: u64,
+    },
+    /// The turn should have waited for these agents and does not: it was cancelled, or a limit was
+    /// reached. They live until they end or their session is closed.
+    Abandoned {
+        /// Who was left.
+        agents: Vec<AgentPath>,
+    },
     /// The turn is over. Exactly one for each `turn_start`, last.
     TurnEnd {
         /// Why.
         stop: StopReason,
         /// The model's final words.
         text: String,
-        /// What the turn used, children included.
+        /// What was used since the last end of a turn of this agent, children included.
         usage: Usage,
-        /// What the turn cost, children included.
+        /// What that cost.
         cost: Cost,
+        /// Children that go on in the background.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        children: Vec<AgentPath>,
+        /// At the root, who used it: one row an agent; their sum is `usage`. Absent when it was the root
+        /// alone.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        spent_by: Vec<Spending>,
     },
 }
 
@@ -214,6 +262,18 @@ impl EventKind {
             Self::TextDelta { .. } | Self::ThinkingDelta { .. } | Self::CallDelta { .. }
         )
     }
+}
+
+/// Whether a parent waits for its child.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Ground {
+    /// The call that opened it returns with its words.
+    #[default]
+    Foreground,
+    /// The call returns at once; a note comes when it has ended.
+    Background,
 }
 
 /// How history was shortened.

@@ -52,7 +52,9 @@
 //! | choosing a model | [`provider`]: `connect` by name, `from_env`, or a vendor's own builder |
 //! | writing a tool | [`TypedTool`], or [`tool_fn`] for a closure; `tools` holds the built-in ones |
 //! | deciding what may run | [`Permissions`], [`Asker`] |
-//! | changing or refusing a step | [`Hook`] |
+//! | changing or refusing a step | [`Hook`]; `CommandHook` for external commands |
+//! | rules, hooks and kinds of agents from files | `settings` |
+//! | starting programs that end with their scope | `process` |
 //! | hearing everything | [`Tracer`]; `JsonLines` writes it to a file |
 //! | limits on steps, tokens, money and time | [`Budget`] |
 //! | long conversations | [`CompactionSettings`]; [`Transcript`] is the history itself |
@@ -70,7 +72,7 @@
 //! |---|---|---|
 //! | `rustls` | yes | TLS; without it only `http://` addresses work |
 //! | `tiktoken` | yes | exact token counts for OpenAI's models; without it they are estimated |
-//! | `local` | yes | the disk: `tools`, `Workspace`, `JsonLines`; without it the crate cannot touch a file |
+//! | `local` | yes | the disk and programs: `tools`, `Workspace`, `settings`, `process`, `JsonLines`; without it the crate can touch neither |
 //! | `cli` | no | the `offshoot` command, as the module `cli` and as a program |
 //! | `testing` | no | the module `testing` |
 //! | `full` | no | all of these |
@@ -91,6 +93,8 @@ mod budget;
 #[cfg(feature = "local")]
 mod durable;
 mod http;
+#[cfg(feature = "local")]
+pub mod process;
 mod redact;
 mod registry;
 mod scope;
@@ -105,6 +109,8 @@ mod trace;
 mod backend;
 // Floor 4: machinery.
 mod dispatch;
+#[cfg(feature = "local")]
+pub mod settings;
 mod transcript;
 #[cfg(feature = "local")]
 mod workspace;
@@ -112,6 +118,7 @@ mod workspace;
 mod agent;
 // Floor 6: doors.
 mod session;
+mod subagent;
 // Floor 7: workshops.
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -128,12 +135,15 @@ mod readme {}
 
 pub use crate::{
     agent::{Agent, AgentBuilder, MAX_CALLS, MAX_CUT_CALLS, MAX_WRONG_STEPS},
-    backend::{Backend, Capabilities, Control, Conversation, Grant, Steering, Task, ToolCustody},
-    budget::{Budget, Limit, Meter, Spent},
-    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE},
+    backend::{
+        Backend, Capabilities, Control, Conversation, Grant, OnChildren, Selection, Shape,
+        Steering, Task, ToolCustody,
+    },
+    budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
+    dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
     error::{Error, ErrorKind, Result},
-    event::{Compaction, Event, EventKind, FORMAT, StopReason},
-    hook::{Hook, HookContext, Hooks, Point, Preamble, Verdict},
+    event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
+    hook::{ChildEnd, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
     http::{MAX_RETRY_AFTER, RetryPolicy},
     id::{AgentId, AgentPath, CallId, SessionId, TurnId},
     kept::{Dialect, Kept},
@@ -142,30 +152,39 @@ pub use crate::{
         ToolResult, Urgency,
     },
     options::{Delivery, Effort, Options},
-    permission::{Answer, Asker, Mode, Permissions, Question, Rule, Ruling, Unasked},
+    permission::{
+        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling,
+        Unasked,
+    },
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{
         AgentChange, AgentRegistry, AgentRow, AgentState, Contact, Desk, Drained, Ended, Mailbox,
-        MailboxFull, Newcomer, NoteState, Placement, Reached, RegistryWatch, Seat, Stalled, Ticket,
-        Tombstone, WaitOn, Why,
+        MailboxFull, Newcomer, NoteState, Reached, RegistryWatch, Seat, Stalled, Ticket, Tombstone,
+        WaitOn, Why,
     },
     scope::{Occupied, Phase, Receipt, Scope, Stopped, WaitFor, Waiting},
     session::{
-        MAX_CORRECTIONS, OwnedTurn, Session, SessionBuilder, SessionHandle, TurnOutcome, TurnStream,
+        EventWatch, MAX_CORRECTIONS, MAX_WATCH, OwnedTurn, Session, SessionBuilder, SessionHandle,
+        TurnOutcome, TurnStream, WATCH_CAPACITY,
     },
-    sink::{SINK_CAPACITY, Sink, SinkReader},
+    sink::{SINK_CAPACITY, Sink},
     spec::{Access, Effect, Lane, ToolSpec},
+    subagent::{
+        AGENT, AgentGroup, AgentKind, AgentKinds, AgentTool, Answered, Child,
+        DEFAULT_CHILD_DEADLINE, GroupPolicy, MAX_NOTE_TEXT, NO_PROGRESS, Order, Refusal, subagents,
+    },
     tool::{Output, Tool, ToolContext, ToolOutput, ToolSet, TypedTool, tool_fn, typed},
     trace::{Tracer, Tracers},
     transcript::{
         Change, CompactionSettings, Counter, Fill, Repair, Summarising, Thresholds, Transcript,
         Trimming,
     },
-    usage::{Cost, Price, Usage},
+    usage::{Cost, Left, Price, Spending, Usage},
 };
 
 #[cfg(feature = "local")]
 pub use crate::{
+    hook::{CommandHook, MAX_HOOK_OUTPUT, command_hooks},
     trace::JsonLines,
     workspace::{FileFacts, FileKind, WorkError, WorkPath, Workspace},
 };

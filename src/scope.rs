@@ -155,9 +155,11 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        let hold = self.enter();
+        // In this order, because a task that is aborted before it began is dropped from left to
+        // right: what it owns must be gone before its scope is quiet.
+        let whole = (task, self.enter());
         tokio::spawn(async move {
-            let _hold = hold;
+            let (task, _hold) = whole;
             task.await
         })
     }
@@ -168,9 +170,9 @@ impl Scope {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> JoinHandle<T> {
-        let hold = self.enter();
+        let whole = (work, self.enter());
         tokio::task::spawn_blocking(move || {
-            let _hold = hold;
+            let (work, _hold) = whole;
             work()
         })
     }

@@ -1,59 +1,214 @@
-//! The one bounded way up for events of everything that runs on a task of its own.
-//! Refuses to number them: whoever reads the other end stamps `seq`, so that numbers follow order.
+//! The one bounded way up for events of everything in a session that runs on a task of its own.
+//! Refuses to number them: whoever takes them out stamps `seq`, so that numbers follow order.
 
-use tokio::sync::mpsc;
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    task::{Context, Poll, Waker},
+};
+
+use tokio::sync::Semaphore;
 
 use crate::{
     event::{Event, EventKind},
     id::{AgentPath, TurnId},
 };
 
-/// How many events a sink holds before writers wait.
+/// How many events wait in a sink before writers wait.
 pub const SINK_CAPACITY: usize = 1024;
 
-/// Where a tool or a child agent puts its events. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Sink {
-    sender: mpsc::Sender<Event>,
+/// Where tools and child agents put their events. One for a whole session; cheap to clone.
+///
+/// While a turn of the root is watched, its stream reads the sink, and a slow watcher slows down
+/// whoever writes. Between turns nobody is there to be slow: events go on at once to whoever was
+/// named when the sink was made.
+#[derive(Clone)]
+pub struct Sink(Arc<Shared>);
+
+struct Shared {
+    state: Mutex<State>,
+    /// How many events wait, so that a reader need not lock to see that there are none.
+    waiting: AtomicUsize,
+    room: Semaphore,
+    outlet: Box<dyn Fn(Event) + Send + Sync>,
 }
 
-/// The reading end of a [`Sink`].
-#[derive(Debug)]
-pub struct SinkReader {
-    receiver: mpsc::Receiver<Event>,
+#[derive(Default)]
+struct State {
+    queue: VecDeque<Event>,
+    reader: Reader,
+}
+
+#[derive(Default)]
+enum Reader {
+    /// Nobody reads: events go to the outlet.
+    #[default]
+    Away,
+    Reading(Option<Waker>),
 }
 
 impl Sink {
-    /// A sink and its reading end.
-    pub fn new() -> (Self, SinkReader) {
-        let (sender, receiver) = mpsc::channel(SINK_CAPACITY);
-        (Self { sender }, SinkReader { receiver })
+    /// A sink that gives its events to `outlet` while no reader is there. The outlet is called in
+    /// order, one event at a time, and must not write into the sink.
+    pub fn new(outlet: impl Fn(Event) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(Shared {
+            state: Mutex::default(),
+            waiting: AtomicUsize::new(0),
+            room: Semaphore::new(SINK_CAPACITY),
+            outlet: Box::new(outlet),
+        }))
+    }
+
+    /// A sink that forgets everything, for tools that are called by hand.
+    pub fn nowhere() -> Self {
+        Self::new(drop)
+    }
+
+    /// Begins to read. There is one reader at a time: a second one takes over.
+    pub(crate) fn read(&self) -> SinkReader {
+        self.0.state().reader = Reader::Reading(None);
+        SinkReader {
+            sink: self.clone(),
+            batch: VecDeque::new(),
+        }
     }
 
     /// Puts an event in, waiting for room: a slow watcher slows the work down.
     ///
-    /// Cancel safety: the event is either in or not. When nobody reads any more it is dropped.
+    /// Cancel safety: the event is either in or not.
     pub async fn send(&self, event: Event) {
-        self.sender.send(event).await.ok();
+        let Err(event) = self.put(event) else { return };
+        if let Ok(room) = self.0.room.acquire().await {
+            room.forget();
+            self.0.push(event);
+        }
     }
 
     /// Puts an event in when there is room now; says whether it did.
     pub fn offer(&self, event: Event) -> bool {
-        self.sender.try_send(event).is_ok()
+        self.put(event).is_ok()
+    }
+
+    /// Whether a turn of the root is being watched.
+    pub(crate) fn is_read(&self) -> bool {
+        matches!(self.0.state().reader, Reader::Reading(_))
+    }
+
+    #[expect(
+        clippy::result_large_err,
+        reason = "the event comes back to be sent later"
+    )]
+    fn put(&self, event: Event) -> Result<(), Event> {
+        match self.0.room.try_acquire() {
+            Ok(room) => {
+                room.forget();
+                self.0.push(event);
+                Ok(())
+            }
+            Err(_) => Err(event),
+        }
     }
 }
 
-impl SinkReader {
-    /// The next event; `None` when every sink is gone.
-    ///
-    /// Cancel safety: safe, no event is lost.
-    pub async fn next(&mut self) -> Option<Event> {
-        self.receiver.recv().await
+impl Shared {
+    /// Takes an event for which there is room.
+    fn push(&self, event: Event) {
+        let mut state = self.state();
+        match &mut state.reader {
+            Reader::Away => {
+                // Under the lock, so that events keep their order.
+                (self.outlet)(event);
+                drop(state);
+                self.room.add_permits(1);
+            }
+            Reader::Reading(waker) => {
+                let waker = waker.take();
+                state.queue.push_back(event);
+                self.waiting.fetch_add(1, Relaxed);
+                drop(state);
+                if let Some(waker) = waker {
+                    waker.wake();
+                }
+            }
+        }
     }
 
-    /// The next event if one is there now.
-    pub fn try_next(&mut self) -> Option<Event> {
-        self.receiver.try_recv().ok()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Sink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sink")
+            .field("waiting", &self.0.waiting.load(Relaxed))
+            .finish_non_exhaustive()
+    }
+}
+
+/// The reading end of a [`Sink`]. What it has not handed out when it is dropped goes to the outlet.
+pub(crate) struct SinkReader {
+    sink: Sink,
+    batch: VecDeque<Event>,
+}
+
+impl SinkReader {
+    /// The next event that was taken out already.
+    pub(crate) fn next_taken(&mut self) -> Option<Event> {
+        self.batch.pop_front()
+    }
+
+    /// Takes out everything that waits now.
+    pub(crate) fn take(&mut self) {
+        if self.sink.0.waiting.load(Relaxed) > 0 {
+            let sink = self.sink.clone();
+            self.take_from(sink.0.state());
+        }
+    }
+
+    /// Takes out everything that waits, or has the task woken when something comes. `true` when
+    /// there is something.
+    pub(crate) fn poll_take(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let sink = self.sink.clone();
+        let mut state = sink.0.state();
+        if state.queue.is_empty() {
+            state.reader = Reader::Reading(Some(cx.waker().clone()));
+            return Poll::Pending;
+        }
+        self.take_from(state);
+        Poll::Ready(())
+    }
+
+    fn take_from(&mut self, mut state: MutexGuard<'_, State>) {
+        let count = state.queue.len();
+        if self.batch.is_empty() {
+            std::mem::swap(&mut self.batch, &mut state.queue);
+        } else {
+            self.batch.append(&mut state.queue);
+        }
+        let shared = &self.sink.0;
+        shared.waiting.fetch_sub(count, Relaxed);
+        drop(state);
+        shared.room.add_permits(count);
+    }
+}
+
+impl Drop for SinkReader {
+    fn drop(&mut self) {
+        let shared = &self.sink.0;
+        let mut state = shared.state();
+        let count = state.queue.len();
+        for event in self.batch.drain(..).chain(state.queue.drain(..)) {
+            (shared.outlet)(event);
+        }
+        shared.waiting.fetch_sub(count, Relaxed);
+        state.reader = Reader::Away;
+        drop(state);
+        shared.room.add_permits(count);
     }
 }
 
@@ -83,5 +238,83 @@ impl Origin {
             turn: self.turn,
             kind,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(number: u64) -> Event {
+        let kind = EventKind::Lagged { dropped: number };
+        Origin::new(&AgentPath::root(), TurnId(1)).event(kind)
+    }
+
+    fn number(event: &Event) -> u64 {
+        match event.kind {
+            EventKind::Lagged { dropped } => dropped,
+            _ => unreachable!("only such events are sent"),
+        }
+    }
+
+    fn collecting() -> (Sink, Arc<Mutex<Vec<u64>>>) {
+        let told: Arc<Mutex<Vec<u64>>> = Arc::default();
+        let heard = told.clone();
+        let sink = Sink::new(move |event| heard.lock().unwrap().push(number(&event)));
+        (sink, told)
+    }
+
+    #[tokio::test]
+    async fn while_nobody_reads_events_go_to_the_outlet_at_once_and_nobody_waits() {
+        let (sink, told) = collecting();
+        for n in 0..3 * SINK_CAPACITY as u64 {
+            sink.send(event(n)).await;
+        }
+        assert_eq!(told.lock().unwrap().len(), 3 * SINK_CAPACITY);
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_is_slow_slows_writers_and_what_it_leaves_goes_to_the_outlet() {
+        let (sink, told) = collecting();
+        let mut reader = sink.read();
+        for n in 0..SINK_CAPACITY as u64 {
+            assert!(sink.offer(event(n)));
+        }
+        assert!(!sink.offer(event(0)), "full");
+        let last = SINK_CAPACITY as u64;
+        let late = tokio::time::timeout(std::time::Duration::from_millis(20), async {
+            sink.send(event(last)).await;
+        });
+        assert!(late.await.is_err(), "a writer waits for room");
+        reader.take();
+        assert_eq!(reader.next_taken().map(|e| number(&e)), Some(0));
+        sink.send(event(last)).await;
+        drop(reader);
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, (1..=last).collect::<Vec<_>>(), "in order, none lost");
+    }
+
+    #[tokio::test]
+    async fn writers_that_wait_go_on_when_the_reader_leaves() {
+        let (sink, told) = collecting();
+        let reader = sink.read();
+        let scope = crate::scope::Scope::root();
+        let writers: Vec<_> = (0..4)
+            .map(|_| {
+                let sink = sink.clone();
+                scope.spawn(async move {
+                    for n in 0..SINK_CAPACITY as u64 {
+                        sink.send(event(n)).await;
+                    }
+                })
+            })
+            .collect();
+        tokio::task::yield_now().await;
+        drop(reader);
+        for writer in writers {
+            writer.await.unwrap();
+        }
+        assert_eq!(told.lock().unwrap().len(), 4 * SINK_CAPACITY);
+        assert_eq!(sink.0.room.available_permits(), SINK_CAPACITY);
     }
 }

@@ -1,9 +1,11 @@
-//! What the model calls of a run used and what they cost.
+//! What the model calls of a run used, what they cost, who made them, and what is left.
 //! Refuses to guess: an unknown price is unknown, never zero, and an estimate says that it is one.
 
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
+
+use crate::id::AgentPath;
 
 /// Tokens of one or more model calls. The fields are disjoint, whatever the vendor's own habit:
 /// `input` excludes what was read from or written to a cache; `reasoning` is a share of `output`.
@@ -30,12 +32,13 @@ pub struct Usage {
 impl Usage {
     /// Everything the model read.
     pub fn prompt(&self) -> u64 {
-        self.input + self.cache_read + self.cache_write + self.cache_write_hour
+        let cached = [self.cache_read, self.cache_write, self.cache_write_hour];
+        cached.into_iter().fold(self.input, u64::saturating_add)
     }
 
     /// Everything the model read and wrote.
     pub fn total(&self) -> u64 {
-        self.prompt() + self.output
+        self.prompt().saturating_add(self.output)
     }
 
     /// What came on top of an earlier sum.
@@ -56,16 +59,18 @@ impl Usage {
     }
 }
 
+/// Stops at the largest number instead of wrapping: the parts come from vendors.
 impl AddAssign for Usage {
     fn add_assign(&mut self, other: Self) {
-        self.input += other.input;
-        self.output += other.output;
-        self.cache_read += other.cache_read;
-        self.cache_write += other.cache_write;
-        self.cache_write_hour += other.cache_write_hour;
-        self.reasoning += other.reasoning;
-        self.requests += other.requests;
-        self.estimated += other.estimated;
+        let add = |sum: &mut u64, part: u64| *sum = sum.saturating_add(part);
+        add(&mut self.input, other.input);
+        add(&mut self.output, other.output);
+        add(&mut self.cache_read, other.cache_read);
+        add(&mut self.cache_write, other.cache_write);
+        add(&mut self.cache_write_hour, other.cache_write_hour);
+        add(&mut self.reasoning, other.reasoning);
+        add(&mut self.requests, other.requests);
+        add(&mut self.estimated, other.estimated);
     }
 }
 
@@ -151,8 +156,8 @@ impl Cost {
 
 impl AddAssign for Cost {
     fn add_assign(&mut self, other: Self) {
-        self.micros += other.micros;
-        self.unknown += other.unknown;
+        self.micros = self.micros.saturating_add(other.micros);
+        self.unknown = self.unknown.saturating_add(other.unknown);
     }
 }
 
@@ -169,6 +174,59 @@ impl std::fmt::Display for Cost {
             ),
         }
     }
+}
+
+/// What one agent of a tree spent itself, without its children.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Spending {
+    /// Which agent.
+    pub agent: AgentPath,
+    /// The tool that started it; absent for the agent whose ledger this is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// What its model calls used.
+    pub usage: Usage,
+    /// What they cost.
+    pub cost: Cost,
+}
+
+impl Spending {
+    /// A row of a ledger.
+    pub fn new(agent: AgentPath, tool: Option<String>, usage: Usage, cost: Cost) -> Self {
+        Self {
+            agent,
+            tool,
+            usage,
+            cost,
+        }
+    }
+}
+
+/// What an agent may still spend and start, at one moment. Absent means without a limit.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Left {
+    /// Model calls.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turns: Option<u64>,
+    /// Tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<u64>,
+    /// Millionths of a dollar.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub micros: Option<u64>,
+    /// Milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub millis: Option<u64>,
+    /// Levels of agents below this one.
+    pub depth: u64,
+    /// How many more agents may be alive at once.
+    pub live: u64,
+    /// How many more agents may be started.
+    pub spawns: u64,
+    /// How many more processes may run at once.
+    pub processes: u64,
 }
 
 #[cfg(test)]
@@ -198,5 +256,48 @@ mod tests {
         assert!(!cost.is_known());
         assert_eq!(cost.to_string(), "$0.0000 and 1 requests of unknown price");
         assert_eq!(Cost::UNKNOWN.to_string(), "unknown cost");
+    }
+
+    #[test]
+    fn sums_stop_at_the_largest_number() {
+        let most = Usage {
+            input: u64::MAX,
+            cache_read: 1,
+            ..Usage::default()
+        };
+        let mut sum = most;
+        sum += most;
+        assert_eq!((sum.input, sum.cache_read), (u64::MAX, 2));
+        assert_eq!((sum.prompt(), sum.total()), (u64::MAX, u64::MAX));
+    }
+
+    #[test]
+    fn a_row_of_a_ledger_and_what_is_left_have_fixed_words() {
+        let usage = Usage {
+            input: 1,
+            ..Usage::default()
+        };
+        let mut row = Spending::new(AgentPath::root(), None, usage, Cost::UNKNOWN);
+        let json = serde_json::to_string(&row).unwrap();
+        assert_eq!(
+            json,
+            r#"{"agent":"root","usage":{"input":1,"output":0,"cache_read":0,"cache_write":0,"cache_write_hour":0,"reasoning":0,"requests":0,"estimated":0},"cost":{"micros":0,"unknown":1}}"#
+        );
+        assert_eq!(serde_json::from_str::<Spending>(&json).unwrap(), row);
+        row.tool = Some("Agent".into());
+        let json = serde_json::to_value(&row).unwrap();
+        assert_eq!(json["tool"], "Agent");
+        assert_eq!(serde_json::from_value::<Spending>(json).unwrap(), row);
+        let left = Left {
+            turns: Some(2),
+            depth: 3,
+            ..Left::default()
+        };
+        let json = serde_json::to_string(&left).unwrap();
+        assert_eq!(
+            json,
+            r#"{"turns":2,"depth":3,"live":0,"spawns":0,"processes":0}"#
+        );
+        assert_eq!(serde_json::from_str::<Left>(&json).unwrap(), left);
     }
 }

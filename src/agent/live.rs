@@ -13,11 +13,12 @@ use super::{
     talk::Talk,
 };
 use crate::{
+    backend::OnChildren,
     dispatch::{Board, CANCEL_GRACE},
     error::Error,
     event::{EventKind, StopReason},
     hook::HookContext,
-    id::TurnId,
+    id::{AgentPath, TurnId},
     kept::Kept,
     message::{Message, Outcome, Part, Role, Urgency},
     provider::{Model, Stop},
@@ -93,10 +94,11 @@ impl<'a> Live<'a> {
     }
 
     pub(super) fn at(&self) -> HookContext {
-        HookContext {
-            agent: self.origin.agent.clone(),
-            turn: self.origin.turn,
-        }
+        HookContext::new(
+            self.talk.grant.session.clone(),
+            self.origin.turn,
+            self.talk.grant.scope.clone(),
+        )
     }
 
     pub(super) fn model(&self, index: usize) -> &Model {
@@ -194,7 +196,7 @@ impl<'a> Live<'a> {
 
     /// Ends when a note has come that breaks off what the agent is doing.
     pub(super) fn interrupted(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mailbox = self.talk.reach.mailbox.clone();
+        let mailbox = self.talk.reach.desk.mailbox().clone();
         async move {
             mailbox.arrived_until(Urgency::Interrupt).await;
             // A box that was closed rings too; that is no reason to break anything off.
@@ -253,12 +255,29 @@ impl<'a> Live<'a> {
         self.talk.transcript.close_open(Outcome::NeverStarted, text);
     }
 
+    /// Children that the turn should have waited for and did not.
+    pub(super) fn abandoned(&self) -> Option<EventKind> {
+        let waits = self.talk.grant.on_children == OnChildren::Wait;
+        let agents = if waits { self.children() } else { Vec::new() };
+        (!agents.is_empty()).then_some(EventKind::Abandoned { agents })
+    }
+
+    fn children(&self) -> Vec<AgentPath> {
+        let desk = &self.talk.reach.desk;
+        if !desk.has_children() {
+            return Vec::new();
+        }
+        desk.children().into_iter().map(|row| row.path).collect()
+    }
+
     pub(super) fn end(&self, stop: StopReason, text: String) -> EventKind {
         EventKind::TurnEnd {
             stop,
             text,
             usage: self.usage,
             cost: self.cost,
+            children: self.children(),
+            spent_by: Vec::new(),
         }
     }
 }

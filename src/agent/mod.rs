@@ -1,9 +1,9 @@
 //! The native agent: an immutable recipe that opens conversations and runs their turns.
 //! Refuses sessions, subagents, any concrete tool and any vendor.
 
-mod approvals;
 mod call;
 mod context;
+mod derive;
 mod ending;
 mod fold;
 mod live;
@@ -20,13 +20,13 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 
-use self::talk::Talk;
+use self::{derive::Derived, talk::Talk};
 pub use self::{
     prepare::MAX_CALLS,
     turn::{MAX_CUT_CALLS, MAX_WRONG_STEPS},
 };
 use crate::{
-    backend::{Backend, Capabilities, Conversation, Grant},
+    backend::{Backend, Capabilities, Conversation, Grant, Shape},
     dispatch::DEFAULT_TOOL_DEADLINE,
     error::Result,
     hook::{Hook, Hooks},
@@ -54,6 +54,7 @@ pub struct Agent {
     recipe: Arc<Recipe>,
 }
 
+#[derive(Clone)]
 struct Recipe {
     models: Vec<Arc<dyn Provider>>,
     system: String,
@@ -70,6 +71,10 @@ struct Recipe {
     history: Vec<Message>,
     /// Counted once for all conversations.
     overhead: OnceLock<u64>,
+    /// The kinds of children this agent has had, so that each is made once.
+    derived: Derived,
+    /// The shape it was made in, when it is a child of another.
+    shape: Option<Arc<Shape>>,
 }
 
 impl Recipe {
@@ -119,6 +124,8 @@ impl Agent {
                 max_pushes: Self::DEFAULT_MAX_PUSHES,
                 history: Vec::new(),
                 overhead: OnceLock::new(),
+                derived: Derived::default(),
+                shape: None,
             },
         }
     }
@@ -146,6 +153,19 @@ impl Backend for Agent {
 
     fn open(self: Arc<Self>, grant: Grant) -> BoxFuture<'static, Result<Box<dyn Conversation>>> {
         async move { Ok(Box::new(self.talk(grant)) as Box<dyn Conversation>) }.boxed()
+    }
+
+    fn derive(&self, shape: &Arc<Shape>) -> Option<Arc<dyn Backend>> {
+        // What was chosen and taken away once stays so: in its own shape it is itself again.
+        if self
+            .recipe
+            .shape
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, shape))
+        {
+            return Some(Arc::new(self.clone()));
+        }
+        Some(self.recipe.derived.get(shape, || self.shaped(shape)))
     }
 }
 
@@ -188,6 +208,12 @@ impl AgentBuilder {
     /// One more hook; hooks are called in the order they were added.
     pub fn hook(mut self, hook: impl Hook) -> Self {
         self.hooks.push(Arc::new(hook));
+        self
+    }
+
+    /// More hooks, after those that were added before.
+    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+        self.hooks.extend(hooks.iter().cloned());
         self
     }
 

@@ -6,13 +6,13 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::{approvals::Pending, live::Live};
+use super::live::Live;
 use crate::{
     dispatch::Plan,
     hook::Verdict,
     id::random_u64,
     message::{Outcome, ToolCall, ToolResult},
-    permission::{Answer, Question, Ruling, Unasked},
+    permission::{Answer, Pending, Question, Ruling, Unasked},
     scope::WaitFor,
     tool::Tool,
 };
@@ -57,7 +57,7 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
         Ruling::Deny(reason) => {
             Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
         }
-        Ruling::Ask(reason) => match (talk.recipe().permissions.unasked, &talk.grant.asker) {
+        Ruling::Ask(reason) => match (talk.grant.rules.unasked(), &talk.grant.asker) {
             (Unasked::Allow, None) => Checked::Plan(Plan::Run { tool, input }),
             (Unasked::Deny, None) => {
                 let reason = format!("{reason}, and nobody is there to ask");
@@ -101,9 +101,7 @@ async fn past_hooks(
 /// The rules from above and the agent's own; the narrower one counts.
 fn ruling(live: &Live<'_>, tool: &dyn Tool, input: &Value) -> Ruling {
     let subjects = tool.subjects(input);
-    let above = live.talk.grant.permissions.rule_on(tool.spec(), &subjects);
-    let own = &live.talk.recipe().permissions;
-    above.and(own.rule_on(tool.spec(), &subjects))
+    live.talk.grant.rules.rule_on(tool.spec(), &subjects)
 }
 
 /// Waits for whoever answers first: the asker, or a handle. `None` when the turn is cancelled.

@@ -1,7 +1,10 @@
 //! The details of single steps of a turn: preamble, prefix, hooks around answers and results.
 //! Refuses control flow: each function answers one question of the loop.
 
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::{
+    hash::{BuildHasher, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+};
 
 use serde_json::Value;
 
@@ -12,10 +15,50 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, StopReason},
     hook::{Preamble, Verdict},
-    message::{Outcome, ToolResult},
+    message::{Message, Outcome, Part, ToolResult},
     scope::Scope,
-    sink::Sink,
 };
+
+/// The message of a turn, past the hooks, into the transcript; an error is why the turn must end.
+pub(super) async fn submit(
+    live: &mut Live<'_>,
+    message: Option<Message>,
+) -> Result<(), StopReason> {
+    let at = live.at();
+    let hooks = live.talk.hooks.clone();
+    let mut before = None;
+    if live.talk.turns.0 == 1 && live.talk.grant.scope.depth() == 0 {
+        match live.scope.race(hooks.on_session_start(&at)).await {
+            None => return Err(live.cancelled()),
+            Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),
+            Some(Verdict::Keep) => {}
+            Some(Verdict::Change(text)) => before = Some(text),
+        }
+    }
+    let Some(message) = message else {
+        let mail = !live.talk.reach.desk.mailbox().is_empty();
+        let said = before.is_some_and(|text| live.say(text.into()));
+        return if said || mail {
+            Ok(())
+        } else {
+            Err(nothing_said())
+        };
+    };
+    let mut message = match live.scope.race(hooks.on_submit(&at, &message)).await {
+        None => return Err(live.cancelled()),
+        Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),
+        Some(Verdict::Keep) => message,
+        Some(Verdict::Change(changed)) => changed,
+    };
+    if let Some(text) = before {
+        message.parts.insert(0, Part::text(format!("{text}\n\n")));
+    }
+    if live.say(message) {
+        Ok(())
+    } else {
+        Err(nothing_said())
+    }
+}
 
 /// The system prompt and options, past the hooks, within the budget.
 pub(super) async fn preamble(
@@ -112,12 +155,14 @@ pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
     plans.iter().map(input).collect()
 }
 
-pub(super) fn terms(live: &Live<'_>, scope: &Scope, sink: Sink) -> Terms {
+pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
     let recipe = live.talk.recipe();
     Terms {
         scope: scope.clone(),
         permits: live.talk.grant.permits.clone(),
-        sink,
+        sink: live.talk.grant.sink.clone(),
+        message: Arc::default(),
+        above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
         key: format!(
             "{}/{}/{}",

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
-use super::{Agent, Recipe, approvals::Approvals, turn};
+use super::{Agent, Recipe, turn};
 use crate::{
     backend::{Control, Conversation, Grant, Task},
     error::{Error, ErrorKind, Result},
@@ -13,8 +13,8 @@ use crate::{
     hook::Hooks,
     id::TurnId,
     message::{Message, Note},
-    permission::Answer,
-    registry::Mailbox,
+    permission::{Answer, Approvals},
+    registry::Desk,
     scope::{Receipt, Scope},
     transcript::{Breaker, Counter, Transcript},
 };
@@ -22,6 +22,7 @@ use crate::{
 /// One conversation of a native agent.
 pub(crate) struct Talk {
     pub(super) agent: Agent,
+    /// What it was given, with its own hooks and permissions on top: what its children get.
     pub(super) grant: Arc<Grant>,
     pub(super) hooks: Hooks,
     pub(super) transcript: Transcript,
@@ -36,8 +37,8 @@ pub(crate) struct Talk {
 /// What the conversation and its controls share.
 #[derive(Clone)]
 pub(super) struct Reach {
-    pub(super) mailbox: Mailbox,
-    pub(super) approvals: Approvals,
+    pub(super) desk: Desk,
+    approvals: Approvals,
     current: Arc<Mutex<Option<Scope>>>,
     scope: Scope,
 }
@@ -50,16 +51,17 @@ impl Talk {
         }
         let counter = Counter::for_model(agent.recipe.models[0].model());
         transcript.set_overhead(agent.recipe.overhead(&counter));
+        let grant = grant.below(&agent.recipe.hooks, &agent.recipe.permissions);
         Self {
-            hooks: grant.hooks.and(&agent.recipe.hooks),
+            hooks: grant.hooks.clone(),
             counter,
             transcript,
             breaker: Breaker::default(),
             turns: TurnId::default(),
             prefix: None,
             reach: Reach {
-                mailbox: Mailbox::default(),
-                approvals: Approvals::default(),
+                desk: grant.desk.clone(),
+                approvals: grant.approvals.clone(),
                 current: Arc::default(),
                 scope: grant.scope.clone(),
             },
@@ -88,12 +90,26 @@ impl Conversation for Talk {
         self.transcript.messages().cloned().collect()
     }
 
+    fn grant(&self) -> Option<Grant> {
+        Some(Grant::clone(&self.grant))
+    }
+
     fn describe(&self) -> String {
         self.agent.model_name()
     }
 
     fn close(self: Box<Self>) -> BoxFuture<'static, Receipt> {
-        async move { self.grant.scope.close().await }.boxed()
+        async move {
+            let receipt = self.grant.scope.close().await;
+            if self.grant.scope.depth() == 0 {
+                // What these hooks start lives for itself: everything of the session has ended.
+                let mut at = self.grant.at(self.turns);
+                at.scope = Scope::root();
+                self.hooks.on_session_end(&at).await;
+            }
+            receipt
+        }
+        .boxed()
     }
 }
 
@@ -112,8 +128,8 @@ impl Control for Reach {
         if note.text.trim().is_empty() {
             return Err(Error::new(ErrorKind::Config, "the note is empty"));
         }
-        self.mailbox
-            .push(note)
+        let pushed = self.desk.mailbox().push(note);
+        pushed
             .map(drop)
             .map_err(|full| Error::new(ErrorKind::Limit, full.to_string()).with_hint(full.hint()))
     }

@@ -18,11 +18,9 @@ use crate::{
     dispatch::{self, Board, Plan},
     error::{Error, ErrorKind},
     event::{Event, EventKind, StopReason},
-    hook::Verdict,
     message::{Outcome, Urgency},
     provider::Stop,
     scope::Scope,
-    sink::{SINK_CAPACITY, Sink},
 };
 
 /// Steps in a row in which every call was wrong, before the turn gives up.
@@ -41,29 +39,21 @@ pub(super) fn run(
         let mut live = Live::begin(talk, scope);
         let origin = live.origin.clone();
         let agent = live.talk.agent.clone();
-        yield origin.event(EventKind::TurnStart { text: task.message.text() });
+        yield origin.event(EventKind::TurnStart { text: task.text() });
         let mut pushes = 0;
         let mut wrong_steps = 0;
         let mut cut_calls = 0;
         let mut steps = 0;
         let mut need = Need::Usual;
-        let mut heard = Urgency::NextStep;
+        let mut heard = if task.message.is_some() { Urgency::NextStep } else { Urgency::WhenIdle };
         let stop = 'turn: {
             // 2: the message, past the hooks, into the transcript
-            let at = live.at();
-            let submitted = live.talk.hooks.on_submit(&at, &task.message);
-            let message = match live.scope.race(submitted).await {
-                None => break 'turn live.cancelled(),
-                Some(Verdict::Refuse(reason)) => break 'turn StopReason::Refused { reason },
-                Some(Verdict::Keep) => task.message,
-                Some(Verdict::Change(message)) => message,
-            };
-            if !live.say(message) {
-                break 'turn steps::nothing_said();
+            if let Err(stop) = steps::submit(&mut live, task.message).await {
+                break 'turn stop;
             }
             loop {
                 // 3: mail
-                for event in ending::deliver_mail(&mut live, heard) {
+                for event in ending::deliver_mail(&mut live, heard).await {
                     yield event;
                 }
                 heard = Urgency::NextStep;
@@ -222,7 +212,7 @@ pub(super) fn run(
                         }
                         Checked::Ask(asking) => {
                             let question = &asking.question;
-                            let pending = live.talk.reach.approvals.open(&question.id);
+                            let pending = live.talk.grant.approvals.open(question);
                             yield origin.event(EventKind::Approval {
                                 id: question.id.clone(),
                                 call: question.call.clone(),
@@ -239,21 +229,15 @@ pub(super) fn run(
                     plans.push(plan);
                 }
                 // 13, 14: they run
-                let (sink, mut below) = Sink::new();
                 let inputs = steps::inputs(&plans);
                 let part = live.scope.part();
-                let terms = steps::terms(&live, &part, sink);
+                let terms = steps::terms(&live, &part);
                 let mut interrupted = std::pin::pin!(live.interrupted());
                 let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));
                 loop {
-                    // The calls first: a tool that never stops talking must not hide a cancel.
                     let step = tokio::select! {
                         biased;
                         step = landing.next() => step,
-                        Some(event) = below.next() => {
-                            yield event;
-                            continue;
-                        }
                         // A note broke it off: the tools stop, the turn goes on.
                         () = &mut interrupted, if !part.is_cancelled() => {
                             part.cancel();
@@ -271,12 +255,6 @@ pub(super) fn run(
                             });
                         }
                         Some(dispatch::Step::Landed { index, result, millis }) => {
-                            // What a tool said precedes its end. So much fits into a sink; what
-                            // comes on top of it is of tools that still run.
-                            for _ in 0..SINK_CAPACITY {
-                                let Some(event) = below.try_next() else { break };
-                                yield event;
-                            }
                             // 15: H after_tool
                             let result = steps::after_tool(&live, &board, index, result).await;
                             yield origin.event(EventKind::ToolEnd {
@@ -308,6 +286,9 @@ pub(super) fn run(
             StopReason::Finished | StopReason::Truncated => std::mem::take(&mut live.words),
             _ => String::new(),
         };
+        if let Some(kind) = live.abandoned() {
+            yield origin.event(kind);
+        }
         let end = origin.event(live.end(stop, text));
         drop(live);
         yield end;

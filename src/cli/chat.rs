@@ -7,20 +7,21 @@ use std::{
 };
 
 use clap::ArgMatches;
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt};
 use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
     exit::Exit,
-    model,
+    idle, model,
     render::{Reader, Renderer},
-    run::{Interrupt, read_stdin, task},
+    run::{Interrupt, read_stdin, root_end, task},
     terminal::{Stream, painted, say},
 };
 use crate::{
+    backend::OnChildren,
     error::{Error, ErrorKind, Result},
-    event::EventKind,
     scope::Scope,
+    session::{EventWatch, SessionHandle, TurnStream},
 };
 
 /// Lines of history that are kept.
@@ -31,29 +32,48 @@ Ctrl-C stops the turn that runs";
 
 /// Runs the verb.
 pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
-    let mut opened = model::open(matches, None).await?;
-    if let Some(note) = &opened.note {
+    let mut opened = model::open(matches, None, OnChildren::Yield).await?;
+    for note in &opened.notes {
         say(note);
     }
     let mut show = Renderer::new();
     let exit = if io::stdin().is_terminal() {
         converse(&mut opened, &mut show).await?
     } else {
-        let mut exit = Exit::Finished;
-        for words in paragraphs()? {
-            let (end, reader) = turn(&mut opened, &mut show, words).await;
-            if exit == Exit::Finished {
-                exit = end;
-            }
-            if let Some(end) = reader.exit() {
-                // Nobody reads any more: the rest would be paid for in vain.
-                exit = end;
-                break;
-            }
-        }
-        exit
+        read_on(&mut opened, &mut show).await?
     };
+    let left = opened.session.handle().agents().len().saturating_sub(1);
+    if left > 0 {
+        say(&format!("agents that still worked and are stopped: {left}"));
+    }
     opened.session.close().await;
+    Ok(exit)
+}
+
+/// One message after another from a pipe, then what helpers in the background have to say.
+async fn read_on(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exit> {
+    let mut exit = Exit::Finished;
+    for words in paragraphs()? {
+        let (end, reader) = turn(opened, show, words).await;
+        if let Some(end) = reader.exit() {
+            // Nobody reads any more: the rest would be paid for in vain.
+            return Ok(end);
+        }
+        if exit == Exit::Finished {
+            exit = end;
+        }
+    }
+    let handle = opened.session.handle();
+    let _interrupt = Interrupt::watch(handle.clone());
+    while let Some(turn) = opened.session.next_turn().await {
+        let (end, reader) = follow(turn, show, &handle).await;
+        if let Some(end) = reader.exit() {
+            return Ok(end);
+        }
+        if exit == Exit::Finished {
+            exit = end;
+        }
+    }
     Ok(exit)
 }
 
@@ -65,6 +85,10 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
     ));
     let mut editor = Some(Editor::open()?);
     loop {
+        let mut watch = opened.session.handle().watch();
+        if let Some(end) = between(opened, show, &mut watch).await {
+            return Ok(end);
+        }
         // The editor blocks, so it works on a thread of its own and comes back with the line.
         let Some(mut at_work) = editor.take() else {
             return Ok(Exit::Failed);
@@ -77,6 +101,9 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
             Error::new(ErrorKind::Bug, "the line editor panicked").with_source(panic)
         })?;
         editor = Some(back);
+        // What happened while the person wrote, before anything else is said.
+        tell(show, &mut watch);
+        drop(watch);
         match line? {
             Line::Leave => return Ok(Exit::Finished),
             Line::Nothing => {}
@@ -101,12 +128,88 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
     }
 }
 
+/// Before the person writes: what helpers do is told, and their notes are read as they come.
+async fn between(
+    opened: &mut model::Opened,
+    show: &mut Renderer,
+    watch: &mut EventWatch,
+) -> Option<Exit> {
+    loop {
+        let handle = opened.session.handle();
+        let turn = woken(opened, show, watch).await?;
+        let interrupt = Interrupt::watch(handle.clone());
+        let (_, reader) = follow(turn, show, &handle).await;
+        drop(interrupt);
+        if let Some(end) = reader.exit() {
+            return Some(end);
+        }
+        *watch = handle.watch();
+    }
+}
+
+/// The turn that reads the mail, once there is some; `None` when the person begins to write first,
+/// or no mail can come.
+async fn woken<'a>(
+    opened: &'a mut model::Opened,
+    show: &mut Renderer,
+    watch: &mut EventWatch,
+) -> Option<TurnStream<'a>> {
+    #[cfg(unix)]
+    if opened.session.handle().agents().len() > 1
+        && let Some(keys) = idle::Keys::listen()
+    {
+        idle::prompt();
+        let mut mail = std::pin::pin!(opened.session.next_turn());
+        let turn = loop {
+            tokio::select! {
+                biased;
+                turn = &mut mail => break turn,
+                () = keys.pressed() => break None,
+                Some(event) = watch.next() => {
+                    let told = show.tells(&event);
+                    if told {
+                        idle::unprompt();
+                    }
+                    show.between(&event);
+                    if told {
+                        idle::prompt();
+                    }
+                }
+            }
+        };
+        idle::unprompt();
+        tell(show, watch);
+        return turn;
+    }
+    tell(show, watch);
+    opened.session.next_turn().now_or_never().flatten()
+}
+
+/// Tells what happened since one looked last.
+fn tell(show: &mut Renderer, watch: &mut EventWatch) {
+    while let Some(event) = watch.try_next() {
+        show.between(&event);
+    }
+}
+
 async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) -> (Exit, Reader) {
-    let interrupt = Interrupt::watch(opened.session.handle());
-    let mut turn = opened.session.submit(task(words));
+    let handle = opened.session.handle();
+    let interrupt = Interrupt::watch(handle.clone());
+    let followed = follow(opened.session.submit(task(words)), show, &handle).await;
+    drop(interrupt);
+    followed
+}
+
+/// Shows a turn to its end.
+async fn follow(
+    mut turn: TurnStream<'_>,
+    show: &mut Renderer,
+    handle: &SessionHandle,
+) -> (Exit, Reader) {
+    show.only_living(&handle.agents());
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
-        if let EventKind::TurnEnd { stop, .. } = &event.kind {
+        if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
         }
         let reader = show.show(&event);
@@ -114,7 +217,6 @@ async fn turn(opened: &mut model::Opened, show: &mut Renderer, words: String) ->
             return (exit, reader);
         }
     }
-    drop(interrupt);
     (exit, Reader::Listens)
 }
 
@@ -169,7 +271,7 @@ impl Editor {
     }
 
     fn line(&mut self) -> Result<Line> {
-        match self.editor.readline("> ") {
+        match self.editor.readline(idle::PROMPT) {
             Ok(words) => {
                 self.editor.add_history_entry(words.as_str()).ok();
                 if let Some(path) = &self.history {

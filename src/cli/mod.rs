@@ -1,9 +1,17 @@
 //! The street: the verb table, the only argument parser and the only printing.
 //! Refuses work of its own: each verb is one file that calls into the library.
 
+#[cfg(unix)]
+mod agents;
+mod area;
 mod chat;
+mod crew;
 mod exit;
+mod idle;
+#[cfg(unix)]
+mod live;
 mod model;
+mod project;
 mod render;
 mod run;
 mod shell;

@@ -5,17 +5,23 @@ use std::{sync::Arc, time::Duration};
 
 use clap::ArgMatches;
 
-use super::{run::Ear, terminal::TerminalAsker};
+#[cfg(unix)]
+use super::live::Live;
+use super::{project, run::Ear, terminal::TerminalAsker};
 use crate::{
     agent::Agent,
+    backend::OnChildren,
     budget::Budget,
     error::{Error, ErrorKind, Result},
+    event::Event,
     permission::{Permissions, Unasked},
     provider::{self, Provider},
     redact::Redactor,
     session::Session,
+    subagent::{AGENT, AgentKinds, AgentTool, subagents},
+    tool::Tool,
     tools,
-    trace::JsonLines,
+    trace::{JsonLines, Tracer},
     transcript::CompactionSettings,
 };
 
@@ -26,70 +32,136 @@ const SYSTEM: &str = include_str!("system.md");
 pub(super) struct Opened {
     pub(super) session: Session,
     pub(super) model: String,
-    /// One line for people, such as that no key is set.
-    pub(super) note: Option<String>,
+    /// Lines for people, such as that no key is set.
+    pub(super) notes: Vec<String>,
+    /// Where others on this machine can ask for its agents.
+    #[cfg(unix)]
+    _live: Option<Live>,
+    _trace: Option<Trace>,
+}
+
+/// A trace that is whole once this is dropped, whoever else still holds the session's tracers.
+struct Trace(Arc<JsonLines>);
+
+impl Drop for Trace {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The session's share of a trace.
+struct Writes(Arc<JsonLines>);
+
+impl Tracer for Writes {
+    fn hear(&self, event: &Event) {
+        self.0.hear(event);
+    }
 }
 
 /// Opens the session that the command line asks for.
-pub(super) async fn open(matches: &ArgMatches, ear: Option<Ear>) -> Result<Opened> {
-    let (model, note) = choose(matches.get_one::<String>("model")).await?;
+pub(super) async fn open(
+    matches: &ArgMatches,
+    ear: Option<Ear>,
+    on_children: OnChildren,
+) -> Result<Opened> {
+    let (model, offline) = choose(matches.get_one::<String>("model")).await?;
     if matches.contains_id("max-budget-usd") && model.model().price.is_none() {
         let name = model.model().full_name();
         let text = format!("a limit in dollars cannot hold, for the price is not known: `{name}`");
         return Err(Error::new(ErrorKind::Config, text)
             .with_hint("use --max-turns or --timeout, or a model of known price"));
     }
+    let budget = budget(matches)?;
     let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
-    let mut agent = Agent::builder_for(model)
-        .system(
-            matches
-                .get_one::<String>("system")
-                .map_or(SYSTEM.trim(), String::as_str),
-        )
-        .tools(tools::read_only(cwd)?)
-        .permissions(permissions(matches)?)
+    let reading = tools::read_only(cwd)?;
+    let settings = project::settings(matches, cwd)?;
+    let mut notes: Vec<_> = settings.problems.iter().map(ToString::to_string).collect();
+    let kinds = project::kinds(&settings, &mut notes);
+    notes.extend(offline);
+    let system = matches.get_one::<String>("system");
+    let system = system.map_or(SYSTEM, String::as_str);
+    let permissions = project::permissions(matches, permissions(matches)?, &settings);
+    let agent = Agent::builder_for(model);
+    let mut agent = project::system(agent, system, &settings)
+        .tools(reading)
+        .tools(helpers(kinds, &budget))
+        .permissions(permissions)
         .compaction(CompactionSettings::from_env()?);
     let steps = matches.get_one::<u64>("max-turns").copied();
-    if let Some(steps) = steps.or(number("AGENT_MAX_TURNS")?) {
+    if let Some(steps) = steps.or(number("AGENT_MAX_TURNS", 1)?) {
         agent = agent.max_steps(steps);
     }
-    if let Some(seconds) = number("AGENT_TOOL_TIMEOUT_SECONDS")? {
+    if let Some(seconds) = number("AGENT_TOOL_TIMEOUT_SECONDS", 1)? {
         agent = agent.tool_deadline(Duration::from_secs(seconds));
     }
     let agent = agent.build()?;
     let model = agent.model_name();
-    let mut session = Session::builder(agent).budget(budget(matches));
-    if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS")? {
+    let mut session = Session::builder(agent)
+        .budget(budget)
+        // Above those of any agent, so that they hold for helpers too.
+        .hooks(&settings.command_hooks())
+        .on_children(on_children);
+    if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS", 1)? {
         session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
     }
     if TerminalAsker::possible() {
-        session = session.asker(TerminalAsker);
+        session = session.asker(TerminalAsker::default());
     }
     if let Some(ear) = ear {
         session = session.tracer(ear);
     }
+    let mut trace = None;
     if let Some(path) = matches.get_one::<String>("trace") {
-        session = session.tracer(JsonLines::open(path)?.redacting(Redactor::from_env()));
+        let lines = Arc::new(JsonLines::open(path)?.redacting(Redactor::from_env()));
+        session = session.tracer(Writes(lines.clone()));
+        trace = Some(Trace(lines));
     }
+    let session = session.open().await?;
+    #[cfg(unix)]
+    let live = match Live::listen(session.id(), &model, settings.folder()) {
+        Ok(live) => Some(live),
+        Err(error) => {
+            notes.push(format!("`offshoot agents` will not see this run: {error}"));
+            None
+        }
+    };
     Ok(Opened {
-        session: session.open().await?,
+        session,
         model,
-        note,
+        notes,
+        #[cfg(unix)]
+        _live: live,
+        _trace: trace,
     })
 }
 
-/// A whole number above nothing in a variable; nothing when it is not set.
-fn number(variable: &str) -> Result<Option<u64>> {
+/// The tools by which an agent has helpers; none where no helper may live.
+fn helpers(kinds: AgentKinds, budget: &Budget) -> Vec<Arc<dyn Tool>> {
+    if budget.depth == Some(0) {
+        return Vec::new();
+    }
+    // The model is told the limits that hold.
+    let opens: Arc<dyn Tool> = Arc::new(AgentTool::within(kinds.clone(), budget));
+    let mut tools = subagents(kinds);
+    tools.retain(|tool| tool.spec().name != AGENT);
+    tools.push(opens);
+    tools
+}
+
+/// A whole number in a variable; nothing when it is not set.
+fn number(variable: &str, least: u64) -> Result<Option<u64>> {
     let Some(text) = std::env::var(variable).ok().filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
     match text.trim().parse() {
-        Ok(number) if number > 0 => Ok(Some(number)),
+        Ok(number) if number >= least => Ok(Some(number)),
         _ => Err(Error::new(
             ErrorKind::Config,
             format!("bad value of {variable}: `{text}`"),
         )
-        .with_hint("set it to a whole number above 0, or unset it")),
+        .with_hint(format!(
+            "set it to a whole number from {least}, or unset it"
+        ))),
     }
 }
 
@@ -124,15 +196,22 @@ fn permissions(matches: &ArgMatches) -> Result<Permissions> {
     })
 }
 
-fn budget(matches: &ArgMatches) -> Budget {
+fn budget(matches: &ArgMatches) -> Result<Budget> {
     let mut budget = Budget::unlimited();
+    let depth = matches.get_one::<u64>("max-depth").copied();
+    if let Some(levels) = depth.or(number("AGENT_MAX_DEPTH", 0)?) {
+        budget = budget.depth(levels);
+    }
+    if let Some(agents) = matches.get_one::<u64>("max-agents") {
+        budget = budget.live(*agents);
+    }
     if let Some(dollars) = matches.get_one::<f64>("max-budget-usd") {
         budget = budget.dollars(*dollars);
     }
     if let Some(time) = matches.get_one::<Duration>("timeout") {
         budget = budget.time(*time);
     }
-    budget
+    Ok(budget)
 }
 
 /// A file that the command line names, read whole.

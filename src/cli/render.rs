@@ -3,17 +3,24 @@
 
 use std::{
     io::{self, Write},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{
+    area,
+    crew::{Bill, Crew, doing},
     exit::Exit,
     terminal::{Stream, harmless, is_dumb, painted, print_error, say},
 };
 use crate::{
     event::{Event, EventKind, StopReason},
+    id::AgentPath,
+    registry::AgentRow,
     usage::{Cost, Usage},
 };
+
+/// While many agents talk at once the live area is drawn at most this often.
+const REDRAW: Duration = Duration::from_millis(80);
 
 /// Whether the words still have a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +71,7 @@ enum Cursor {
     LineStart,
     /// Behind words that ended no line.
     AfterWords,
-    /// Behind the live line, which is wiped before anything else is shown.
+    /// Behind the live area, which is wiped before anything else is shown.
     AfterLive,
 }
 
@@ -75,9 +82,16 @@ pub(super) struct Renderer {
     cursor: Cursor,
     doing: String,
     started: Instant,
+    drawn: Option<Instant>,
+    /// Model calls of the root.
     steps: u64,
+    /// Since the last end of a turn of the root, by whatever agent.
     usage: Usage,
     cost: Cost,
+    /// Up to the last end of a turn of the root, as it says.
+    booked: (Usage, Cost),
+    crew: Crew,
+    bill: Bill,
 }
 
 impl Renderer {
@@ -88,23 +102,29 @@ impl Renderer {
             cursor: Cursor::LineStart,
             doing: "thinking".into(),
             started: Instant::now(),
+            drawn: None,
             steps: 0,
             usage: Usage::default(),
             cost: Cost::default(),
+            booked: (Usage::default(), Cost::default()),
+            crew: Crew::default(),
+            bill: Bill::default(),
         }
     }
 
-    /// Shows one event of the root.
+    /// Shows one event of a turn.
     pub(super) fn show(&mut self, event: &Event) -> Reader {
+        if event.parent.is_some() {
+            self.below(event);
+            self.live_below();
+            return Reader::Listens;
+        }
+        if let Some(doing) = doing(&event.kind) {
+            self.doing = doing;
+        }
         match &event.kind {
             EventKind::TurnStart { .. } => self.started = Instant::now(),
             EventKind::TextDelta { text, .. } => return self.words(text),
-            EventKind::ThinkingDelta { .. } => self.doing = "thinking".into(),
-            EventKind::CallDelta {
-                name: Some(name), ..
-            } => {
-                self.doing = format!("asking for {}", harmless(name));
-            }
             EventKind::MessageEnd { usage, cost, .. } => {
                 self.steps += 1;
                 self.usage += *usage;
@@ -114,18 +134,15 @@ impl Renderer {
             EventKind::ToolStart { name, input, .. } => {
                 let line = format!("{name} {}", short(&input.to_string()));
                 self.aside("36", "→", &line);
-                self.doing = format!("running {}", harmless(name));
             }
             EventKind::ToolEnd { name, outcome, .. } if outcome.is_error() => {
                 self.aside("33", "!", &format!("{name}: {}", outcome.as_str()));
             }
-            EventKind::ToolEnd { .. } => self.doing = "thinking".into(),
             EventKind::Retrying {
                 wait_millis, error, ..
             } => {
                 let seconds = *wait_millis as f64 / 1e3;
                 self.aside("33", "!", &format!("{error}; again in {seconds:.1} s"));
-                self.doing = "waiting to try again".into();
             }
             EventKind::Restarted { .. } => {
                 self.close_line();
@@ -138,18 +155,117 @@ impl Renderer {
                     &format!("history shortened: {before} to {after} tokens"),
                 );
             }
-            EventKind::TurnEnd { stop, text, .. } => return self.end(stop, text),
+            EventKind::Note { from, .. } => {
+                self.aside("2", "·", &format!("a note from {from}"));
+            }
+            EventKind::Abandoned { agents } => {
+                let agents: Vec<_> = agents.iter().map(AgentPath::as_str).collect();
+                self.aside("33", "!", &format!("left behind: {}", agents.join(", ")));
+            }
+            EventKind::TurnEnd {
+                stop,
+                text,
+                usage,
+                cost,
+                spent_by,
+                ..
+            } => {
+                self.booked.0 += *usage;
+                self.booked.1 += *cost;
+                (self.usage, self.cost) = (Usage::default(), Cost::default());
+                self.bill.add(spent_by);
+                return self.end(stop, text);
+            }
             _ => {}
         }
         self.live();
         Reader::Listens
     }
 
+    /// Shows an event that came while no turn of the root ran.
+    pub(super) fn between(&mut self, event: &Event) {
+        if event.parent.is_none() {
+            return;
+        }
+        self.below(event);
+        if let EventKind::ToolStart { name, input, .. } = &event.kind {
+            let line = format!("{}: {name} {}", event.agent, short(&input.to_string()));
+            self.aside("2", "→", &line);
+        }
+    }
+
+    /// Forgets agents that ended while nobody listened.
+    pub(super) fn only_living(&mut self, living: &[AgentRow]) {
+        self.crew.only(living);
+    }
+
+    /// Whether [`between`](Self::between) shows a line for this event.
+    pub(super) fn tells(&self, event: &Event) -> bool {
+        let told = matches!(
+            event.kind,
+            EventKind::ToolStart { .. }
+                | EventKind::ChildStart { .. }
+                | EventKind::ChildEnd { .. }
+                | EventKind::Stalled { .. }
+        );
+        event.parent.is_some() && told
+    }
+
+    /// An agent below the root: its words are its parent's to read, not the person's.
+    fn below(&mut self, event: &Event) {
+        self.crew.hear(event);
+        let agent = &event.agent;
+        match &event.kind {
+            EventKind::MessageEnd { usage, cost, .. } => {
+                self.usage += *usage;
+                self.cost += *cost;
+            }
+            EventKind::ChildStart { description, .. } => {
+                self.aside("36", "+", &format!("{agent}: {}", short(description)));
+            }
+            EventKind::ChildEnd {
+                outcome,
+                usage,
+                cost,
+                ..
+            } => {
+                let (outcome, tokens) = (outcome.as_str(), usage.total());
+                let line = format!("{agent}: {outcome} · {tokens} tokens · {cost}");
+                self.aside("36", "-", &line);
+            }
+            EventKind::Stalled { reason, .. } => {
+                self.aside("33", "!", &format!("{agent}: {reason}"));
+            }
+            _ => {}
+        }
+    }
+
+    /// Draws the area again, not for every piece of every agent's words.
+    fn live_below(&mut self) {
+        let lately = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
+        if self.cursor != Cursor::AfterLive || !lately {
+            self.live();
+        }
+    }
+
+    /// Who used what; no lines when it was one agent alone.
+    pub(super) fn bill(&self) -> Vec<String> {
+        self.bill.lines()
+    }
+
     /// One line about the whole session.
     pub(super) fn status(&self, model: &str) -> String {
         let seconds = self.started.elapsed().as_secs_f64();
-        let (steps, tokens, cost) = (self.steps, self.usage.total(), self.cost);
-        format!("{model} · {steps} model calls · {tokens} tokens · {cost} · {seconds:.1} s")
+        let (usage, cost) = self.spent();
+        let (calls, tokens) = (usage.requests, usage.total());
+        format!("{model} · {calls} model calls · {tokens} tokens · {cost} · {seconds:.1} s")
+    }
+
+    fn spent(&self) -> (Usage, Cost) {
+        let (mut usage, mut cost) = self.booked;
+        usage += self.usage;
+        cost += self.cost;
+        (usage, cost)
     }
 
     /// Words stream to a terminal; a pipe gets the final answer, which no restart can take back.
@@ -223,29 +339,24 @@ impl Renderer {
         if self.err == Target::Pipe || self.cursor == Cursor::AfterWords || is_dumb() {
             return;
         }
+        let (usage, cost) = self.spent();
         let line = format!(
-            "turn {} · {} tokens · {} · {}",
+            "turn {} · {} tokens · {cost} · {}",
             self.steps + 1,
-            self.usage.total(),
-            self.cost,
+            usage.total(),
             self.doing
         );
-        write!(
-            io::stderr(),
-            // Cut at the right edge: a line that wraps cannot be wiped.
-            "\r\x1b[2K\x1b[?7l{}\x1b[?7h",
-            painted(Stream::Err, "2", &short(&line))
-        )
-        .ok();
-        io::stderr().flush().ok();
+        let mut lines = vec![short(&line)];
+        lines.extend(self.crew.lines(area::height() - 1));
+        area::draw(&lines);
+        self.drawn = Some(Instant::now());
         self.cursor = Cursor::AfterLive;
     }
 
     fn clear_live(&mut self) {
         if self.cursor == Cursor::AfterLive {
             self.cursor = Cursor::LineStart;
-            write!(io::stderr(), "\r\x1b[2K").ok();
-            io::stderr().flush().ok();
+            area::wipe();
         }
     }
 
@@ -258,7 +369,7 @@ impl Renderer {
 }
 
 /// The first hundred characters, on one line.
-fn short(text: &str) -> String {
+pub(super) fn short(text: &str) -> String {
     let mut short: String = text
         .chars()
         .map(|c| if c == '\n' { ' ' } else { c })

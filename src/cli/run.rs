@@ -18,7 +18,7 @@ use super::{
     terminal,
 };
 use crate::{
-    backend::Task,
+    backend::{OnChildren, Task},
     error::{Error, ErrorKind, Result},
     event::{Event, EventKind, StopReason},
     message::Message,
@@ -37,8 +37,13 @@ pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
         None => None,
     };
     let ear = Ear::new(matches);
-    let mut opened = model::open(matches, schema.is_some().then(|| ear.clone())).await?;
-    if let Some(note) = &opened.note {
+    let mut opened = model::open(
+        matches,
+        schema.is_some().then(|| ear.clone()),
+        OnChildren::Wait,
+    )
+    .await?;
+    for note in &opened.notes {
         terminal::say(note);
     }
     let interrupt = Interrupt::watch(opened.session.handle());
@@ -59,7 +64,7 @@ async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
     let mut turn = opened.session.submit_message(prompt);
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
-        if let EventKind::TurnEnd { stop, .. } = &event.kind {
+        if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
         }
         if let Some(end) = show.show(&event).exit() {
@@ -70,8 +75,9 @@ async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
         }
     }
     if terminal::Stream::Err.is_terminal() {
-        let line = show.status(&opened.model);
-        terminal::say(&terminal::painted(terminal::Stream::Err, "2", &line));
+        for line in show.bill().into_iter().chain([show.status(&opened.model)]) {
+            terminal::say(&terminal::painted(terminal::Stream::Err, "2", &line));
+        }
     }
     exit
 }
@@ -81,9 +87,7 @@ async fn json(opened: &mut model::Opened, prompt: String) -> Exit {
     let mut turn = opened.session.submit_message(prompt);
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
-        if let EventKind::TurnEnd { stop, .. } = &event.kind
-            && event.parent.is_none()
-        {
+        if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
             if let StopReason::Failed {
                 error: Some(error), ..
@@ -131,6 +135,15 @@ async fn structured(
     }
 }
 
+/// How the turn of the root ended, where this event says so: the ends of children are their
+/// parents' business.
+pub(super) fn root_end(event: &Event) -> Option<&StopReason> {
+    match &event.kind {
+        EventKind::TurnEnd { stop, .. } if event.parent.is_none() => Some(stop),
+        _ => None,
+    }
+}
+
 /// Hears the turns of a structured answer, of which only the last one's value comes back.
 #[derive(Clone)]
 pub(super) struct Ear(Arc<Heard>);
@@ -166,9 +179,7 @@ impl Ear {
 
 impl Tracer for Ear {
     fn hear(&self, event: &Event) {
-        if let EventKind::TurnEnd { stop, .. } = &event.kind
-            && event.parent.is_none()
-        {
+        if let Some(stop) = root_end(event) {
             *self.0.stop.lock().unwrap_or_else(PoisonError::into_inner) = Some(stop.clone());
         }
         if !self.0.json || self.reader() != Reader::Listens {

@@ -8,6 +8,7 @@ use std::{
 
 use async_trait::async_trait;
 
+use super::area::Asking;
 use crate::{
     error::Error,
     permission::{Answer, Asker, Question},
@@ -85,9 +86,11 @@ pub(super) fn print_error(error: &Error) {
     }
 }
 
-/// Asks the person at the terminal.
-#[derive(Debug)]
-pub(super) struct TerminalAsker;
+/// Asks the person at the terminal, one question at a time: several agents may want to know.
+#[derive(Debug, Default)]
+pub(super) struct TerminalAsker {
+    turn: tokio::sync::Mutex<()>,
+}
 
 impl TerminalAsker {
     /// Whether somebody is there to ask.
@@ -99,6 +102,8 @@ impl TerminalAsker {
 #[async_trait]
 impl Asker for TerminalAsker {
     async fn ask(&self, question: Question) -> Answer {
+        let _turn = self.turn.lock().await;
+        let _asking = Asking::begin();
         let input = harmless(&question.input.to_string()).into_owned();
         let shown: String = input.chars().take(500).collect();
         let text = format!(

@@ -29,6 +29,13 @@ pub(super) const VERBS: &[Verb] = &[
         arguments: chat_arguments,
         run: |matches| Box::pin(chat::chat(matches)),
     },
+    #[cfg(unix)]
+    Verb {
+        name: "agents",
+        about: "List the agents of the runs that live on this machine",
+        arguments: agents_arguments,
+        run: |matches| Box::pin(super::agents::agents(matches)),
+    },
     Verb {
         name: "completions",
         about: "Print shell completions",
@@ -56,8 +63,8 @@ ollama/NAME, offline.\nWithout --model: OFFSHOOT_MODEL, then the vendor whose ke
 (ANTHROPIC_API_KEY, OPENAI_API_KEY, GEMINI_API_KEY), then a local Ollama, then the built-in \
 offline model.";
 
-const VARIABLES_HELP: &str = "Also read: AGENT_MAX_TURNS, AGENT_MAX_CONCURRENT_TOOLS, \
-AGENT_TOOL_TIMEOUT_SECONDS, AGENT_AUTO_COMPACT, AGENT_MICROCOMPACT, \
+const VARIABLES_HELP: &str = "Also read: AGENT_MAX_TURNS, AGENT_MAX_DEPTH, \
+AGENT_MAX_CONCURRENT_TOOLS, AGENT_TOOL_TIMEOUT_SECONDS, AGENT_AUTO_COMPACT, AGENT_MICROCOMPACT, \
 CLAUDE_CODE_AUTO_COMPACT_WINDOW, CLAUDE_AUTOCOMPACT_PCT_OVERRIDE, NO_COLOR, OFFSHOOT_HOME.";
 
 const EXIT_HELP: &str = "Exit codes: 0 finished, 1 failed, 2 usage, 3 a limit was hit (budget, \
@@ -110,6 +117,17 @@ fn chat_arguments(command: Command) -> Command {
     ))
 }
 
+#[cfg(unix)]
+fn agents_arguments(command: Command) -> Command {
+    let flag = |name: &'static str, help: &'static str| {
+        let arg = Arg::new(name).long(name).help(help);
+        arg.action(ArgAction::SetTrue)
+    };
+    command
+        .arg(flag("why", "Say who waits for what"))
+        .arg(flag("json", "Print an array with one object a run"))
+}
+
 /// What every verb that runs an agent takes.
 fn shared_arguments(command: Command) -> Command {
     let modes = Mode::NAMES.map(|(name, _)| name);
@@ -143,6 +161,22 @@ fn shared_arguments(command: Command) -> Command {
                 .value_parser(super::run::duration),
         )
         .arg(
+            value(
+                "max-depth",
+                "N",
+                "At most so many levels of helper agents; 0 allows none",
+            )
+            .value_parser(value_parser!(u64)),
+        )
+        .arg(
+            value(
+                "max-agents",
+                "N",
+                "At most so many helper agents alive at once",
+            )
+            .value_parser(value_parser!(u64).range(1..)),
+        )
+        .arg(
             value("permission-mode", "MODE", "What tools may do unasked")
                 .value_parser(modes)
                 .default_value("ask"),
@@ -156,6 +190,12 @@ fn shared_arguments(command: Command) -> Command {
             .action(ArgAction::Append),
         )
         .arg(value("deny", "RULE", "A call that never runs").action(ArgAction::Append))
+        .arg(
+            Arg::new("trust")
+                .long("trust")
+                .action(ArgAction::SetTrue)
+                .help("Trust the settings files of the folder, as they are now"),
+        )
         .arg(value(
             "trace",
             "FILE",

@@ -1,13 +1,13 @@
 //! Runs hooks in order, each under its deadline, and says what becomes of a broken one.
 //! Refuses to be asked twice: one call walks the whole chain.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc};
+use std::{borrow::Cow, fmt, panic::AssertUnwindSafe, sync::Arc};
 
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::{Hook, HookContext, Preamble, Verdict};
-use crate::message::{Message, ToolCall, ToolResult};
+use super::{ChildEnd, Hook, HookContext, Preamble, Spawn, Verdict};
+use crate::message::{Message, Note, ToolCall, ToolResult};
 
 /// A point of the turn where hooks are called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -27,14 +27,34 @@ pub enum Point {
     OnStop,
     /// History is about to be summarised.
     BeforeCompact,
+    /// A child agent is about to be opened.
+    OnSpawn,
+    /// A child agent has ended.
+    OnChildEnd,
+    /// A note is about to be read.
+    OnNote,
+    /// A conversation begins.
+    OnSessionStart,
+    /// A conversation is over.
+    OnSessionEnd,
 }
 
 impl Point {
     /// Whether a broken hook refuses the step, rather than letting it pass.
     pub fn fails_closed(self) -> bool {
         match self {
-            Self::OnSubmit | Self::BeforeRequest | Self::AfterResponse | Self::BeforeTool => true,
-            Self::AfterTool | Self::OnStop | Self::BeforeCompact => false,
+            Self::OnSubmit
+            | Self::BeforeRequest
+            | Self::AfterResponse
+            | Self::BeforeTool
+            | Self::OnSpawn => true,
+            Self::AfterTool
+            | Self::OnStop
+            | Self::BeforeCompact
+            | Self::OnChildEnd
+            | Self::OnNote
+            | Self::OnSessionStart
+            | Self::OnSessionEnd => false,
         }
     }
 }
@@ -82,6 +102,11 @@ impl Hooks {
         Self {
             list: self.list.iter().chain(more.list.iter()).cloned().collect(),
         }
+    }
+
+    /// Each of them, in order.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<dyn Hook>> {
+        self.list.iter()
     }
 
     /// Whether there is no hook.
@@ -133,6 +158,65 @@ impl Hooks {
     pub async fn before_compact(&self, at: &HookContext, tokens: u64) -> Verdict<String> {
         walk!(self, Point::BeforeCompact, hook, _ => hook.before_compact(at, tokens))
     }
+
+    /// See [`Hook::on_spawn`].
+    pub async fn on_spawn(&self, at: &HookContext, spawn: &Spawn) -> Verdict<String> {
+        walk!(self, Point::OnSpawn, hook, changed => async {
+            hook.on_spawn(at, &spawn.asked(changed)).await
+        })
+    }
+
+    /// See [`Hook::on_child_end`].
+    pub async fn on_child_end(&self, at: &HookContext, end: &ChildEnd) -> Verdict<String> {
+        walk!(self, Point::OnChildEnd, hook, changed => async {
+            hook.on_child_end(at, &end.told(changed)).await
+        })
+    }
+
+    /// See [`Hook::on_note`].
+    pub async fn on_note(&self, at: &HookContext, note: &Note) -> Verdict<String> {
+        walk!(self, Point::OnNote, hook, changed => async {
+            hook.on_note(at, &reworded(note, changed)).await
+        })
+    }
+
+    /// See [`Hook::on_session_start`]. What the hooks say is joined, in their order.
+    pub async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {
+        let mut said = Vec::new();
+        for hook in self.list.iter() {
+            match guarded(&**hook, Point::OnSessionStart, hook.on_session_start(at)).await {
+                Verdict::Keep => {}
+                Verdict::Change(text) => said.push(text),
+                refusal @ Verdict::Refuse(_) => return refusal,
+            }
+        }
+        if said.is_empty() {
+            Verdict::Keep
+        } else {
+            Verdict::Change(said.join("\n\n"))
+        }
+    }
+
+    /// See [`Hook::on_session_end`].
+    pub async fn on_session_end(&self, at: &HookContext) {
+        for hook in self.list.iter() {
+            let call = async {
+                hook.on_session_end(at).await;
+                Verdict::<()>::Keep
+            };
+            guarded(&**hook, Point::OnSessionEnd, call).await;
+        }
+    }
+}
+
+fn reworded<'a>(note: &'a Note, text: Option<&String>) -> Cow<'a, Note> {
+    let Some(text) = text else {
+        return Cow::Borrowed(note);
+    };
+    Cow::Owned(Note {
+        text: text.clone(),
+        ..note.clone()
+    })
 }
 
 /// One call under its deadline; a broken hook refuses or keeps, as its point says.

@@ -2,6 +2,11 @@
 //! Refuses to perform work of its own, and to be skipped: every path goes through [`Hooks`].
 
 mod chain;
+#[cfg(feature = "local")]
+mod command;
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use std::time::Duration;
 
@@ -9,10 +14,14 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 pub use self::chain::{Hooks, Point};
+#[cfg(feature = "local")]
+pub use self::command::{CommandHook, MAX_HOOK_OUTPUT, command_hooks};
+pub use self::tree::{ChildEnd, Spawn};
 use crate::{
-    id::{AgentPath, TurnId},
-    message::{Message, ToolCall, ToolResult},
+    id::{AgentPath, SessionId, TurnId},
+    message::{Message, Note, ToolCall, ToolResult},
     options::Options,
+    scope::Scope,
 };
 
 /// What a hook decides.
@@ -27,12 +36,29 @@ pub enum Verdict<T> {
 }
 
 /// Where a hook is called.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct HookContext {
+    /// Which session.
+    pub session: SessionId,
     /// Which agent.
     pub agent: AgentPath,
     /// Which turn of it.
     pub turn: TurnId,
+    /// The agent's own scope, which outlives the turn: what a hook starts belongs in here.
+    pub scope: Scope,
+}
+
+impl HookContext {
+    /// A turn of the agent that lives in this scope.
+    pub fn new(session: SessionId, turn: TurnId, scope: Scope) -> Self {
+        Self {
+            session,
+            agent: scope.path().clone(),
+            turn,
+            scope,
+        }
+    }
 }
 
 /// The part of a request that a hook may change. The conversation itself is not a hook's to edit.
@@ -117,4 +143,32 @@ pub trait Hook: Send + Sync + 'static {
     async fn before_compact(&self, at: &HookContext, tokens: u64) -> Verdict<String> {
         Verdict::Keep
     }
+
+    /// A child agent is about to be opened; `at` is its parent. A change gives it another prompt, a
+    /// refusal becomes a denied result of the call that asked for it. Fails closed.
+    async fn on_spawn(&self, at: &HookContext, spawn: &Spawn) -> Verdict<String> {
+        Verdict::Keep
+    }
+
+    /// A child agent has ended and its words have not reached its parent, which is `at`. A change
+    /// gives the parent other words, a refusal replaces them by the reason. Fails open.
+    async fn on_child_end(&self, at: &HookContext, end: &ChildEnd) -> Verdict<String> {
+        Verdict::Keep
+    }
+
+    /// A note is about to be put into the transcript. A change gives it another text; a refusal
+    /// drops it, and whoever sent it hears that. Fails open.
+    async fn on_note(&self, at: &HookContext, note: &Note) -> Verdict<String> {
+        Verdict::Keep
+    }
+
+    /// The first turn of a session begins; a child is a part of its session and has no start of its
+    /// own here. A change is text that is put before its message; what several hooks say is joined.
+    /// Refusal ends the turn. Fails open.
+    async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {
+        Verdict::Keep
+    }
+
+    /// The session is over, and everything in it has ended. Nothing can be changed or refused any more. Fails open.
+    async fn on_session_end(&self, at: &HookContext) {}
 }

@@ -105,6 +105,21 @@ impl AgentPath {
         self.0.parent.clone()
     }
 
+    /// Whether the other place lies somewhere below this one.
+    pub fn is_above(&self, other: &Self) -> bool {
+        let mut above = other.parent();
+        while let Some(place) = above {
+            if place.depth() < self.depth() {
+                return false;
+            }
+            if place == *self {
+                return true;
+            }
+            above = place.parent();
+        }
+        false
+    }
+
     /// How many places lie above.
     pub fn depth(&self) -> usize {
         self.0.depth

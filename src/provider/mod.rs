@@ -4,6 +4,8 @@
 mod anthropic;
 #[cfg(test)]
 mod assembled;
+#[cfg(test)]
+mod damage;
 mod delta;
 mod drive;
 mod endpoint;

@@ -84,7 +84,19 @@ impl Desk {
     /// Never waits and never refuses: limits are the caller's to keep. A newcomer cannot make
     /// anybody wait in a circle, because it waits for nobody yet.
     pub fn enroll(&self, newcomer: Newcomer<'_>) -> Seat {
-        let entrance = Entrance::Below(&self.0, newcomer);
+        let entrance = Entrance::Below(&self.0, newcomer, None);
+        Seat::take(&self.0.tree, &self.0.registry, entrance)
+    }
+
+    /// The place that the next child of this kind will have. It is used up by asking, so that the
+    /// child can be judged under its path before it lives.
+    pub fn next_place(&self, kind: &str) -> AgentPath {
+        self.0.next_path(kind)
+    }
+
+    /// As [`enroll`](Self::enroll), at a place that [`next_place`](Self::next_place) gave.
+    pub fn enroll_at(&self, place: AgentPath, newcomer: Newcomer<'_>) -> Seat {
+        let entrance = Entrance::Below(&self.0, newcomer, Some(place));
         Seat::take(&self.0.tree, &self.0.registry, entrance)
     }
 

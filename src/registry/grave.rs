@@ -3,8 +3,9 @@
 
 use std::{collections::VecDeque, fmt, sync::Arc, time::Duration};
 
-use super::{AgentState, Placement};
+use super::AgentState;
 use crate::{
+    event::Ground,
     id::{AgentId, AgentPath},
     usage::{Cost, Usage},
 };
@@ -48,6 +49,15 @@ impl Ended {
         Self::of(AgentState::Cancelled, String::new(), None)
     }
 
+    /// The same, with its last words.
+    #[must_use]
+    pub fn saying(self, text: impl Into<String>) -> Self {
+        Self {
+            text: text.into(),
+            ..self
+        }
+    }
+
     fn of(state: AgentState, text: String, reason: Option<String>) -> Self {
         Self {
             state,
@@ -86,7 +96,7 @@ pub struct Tombstone {
     /// What it was to do.
     pub description: Arc<str>,
     /// Whether somebody waited for its answer.
-    pub placement: Placement,
+    pub ground: Ground,
     /// How it ended.
     pub ended: Ended,
     /// How long it lived.

@@ -32,7 +32,7 @@ pub use self::{
     desk::{Contact, Desk, Reached},
     grave::{Ended, Tombstone},
     mailbox::{Drained, Mailbox, MailboxFull, NoteState, Ticket},
-    row::{AgentRow, AgentState, Placement, Why},
+    row::{AgentRow, AgentState, Why},
     seat::{Newcomer, Seat},
     waits::{Stalled, WaitOn},
     watch::{AgentChange, RegistryWatch},
@@ -46,7 +46,7 @@ use self::{
 /// All living agents, of one process or of one test. Cheap to clone; every clone is the same.
 ///
 /// ```
-/// use offshoot::{AgentRegistry, Ended, Newcomer, Placement, Scope, SessionId};
+/// use offshoot::{AgentRegistry, Ended, Ground, Newcomer, Scope, SessionId};
 ///
 /// let registry = AgentRegistry::new();
 /// let scope = Scope::root();
@@ -54,7 +54,7 @@ use self::{
 /// let child = root.enroll(Newcomer {
 ///     kind: "explore",
 ///     description: "look around",
-///     placement: Placement::Foreground,
+///     ground: Ground::Foreground,
 ///     scope: root.scope(),
 /// });
 /// assert_eq!(child.path().as_str(), "root/explore/1");

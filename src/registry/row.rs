@@ -4,6 +4,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use crate::{
+    event::Ground,
     id::{AgentId, AgentPath, SessionId},
     scope::WaitFor,
 };
@@ -27,23 +28,13 @@ pub struct AgentRow {
     /// What it is to do, in a few words.
     pub description: Arc<str>,
     /// Whether somebody waits for its answer.
-    pub placement: Placement,
+    pub ground: Ground,
     /// What it is doing.
     pub state: AgentState,
     /// How long it has lived.
     pub age: Duration,
     /// How many notes lie in its mailbox.
     pub unread: usize,
-}
-
-/// Whether the agent above waits for the answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Placement {
-    /// It waits.
-    Foreground,
-    /// It goes on, and is sent a note at the end.
-    Background,
 }
 
 /// What an agent is doing, or how it ended.

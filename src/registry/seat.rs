@@ -10,10 +10,11 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    AgentRegistry, AgentRow, AgentState, Desk, Ended, Mailbox, Placement, Tombstone, bell::Bell,
-    brood::Brood, grave, tree::Tree,
+    AgentRegistry, AgentRow, AgentState, Desk, Ended, Mailbox, Tombstone, bell::Bell, brood::Brood,
+    grave, tree::Tree,
 };
 use crate::{
+    event::Ground,
     id::{AgentId, AgentPath, SessionId},
     scope::{Occupied, Scope},
 };
@@ -38,16 +39,16 @@ pub struct Newcomer<'a> {
     /// What it is to do, in a few words.
     pub description: &'a str,
     /// Whether somebody waits for its answer.
-    pub placement: Placement,
+    pub ground: Ground,
     /// Its own scope is made below this one.
     pub scope: &'a Scope,
 }
 
-/// How somebody comes in.
-#[derive(Clone, Copy)]
+/// How somebody comes in; the path of one below, where it was chosen before.
+#[derive(Clone)]
 pub(super) enum Entrance<'a> {
     Root(&'a Scope),
-    Below(&'a Arc<Berth>, Newcomer<'a>),
+    Below(&'a Arc<Berth>, Newcomer<'a>, Option<AgentPath>),
 }
 
 /// What an agent's seat and all desks and contacts of it share.
@@ -58,7 +59,7 @@ pub(super) struct Berth {
     pub(super) above: Option<Above>,
     pub(super) kind: Arc<str>,
     pub(super) description: Arc<str>,
-    pub(super) placement: Placement,
+    pub(super) ground: Ground,
     pub(super) scope: Scope,
     pub(super) mailbox: Mailbox,
     pub(super) brood: Brood,
@@ -83,24 +84,24 @@ pub(super) struct Above {
 
 impl Seat {
     pub(super) fn take(tree: &Arc<Tree>, registry: &AgentRegistry, entrance: Entrance<'_>) -> Self {
-        let (above, kind, description, placement) = match entrance {
-            Entrance::Root(_) => (None, ROOT_KIND, "", Placement::Foreground),
-            Entrance::Below(above, new) => {
+        let (above, kind, description, ground) = match &entrance {
+            Entrance::Root(_) => (None, ROOT_KIND, "", Ground::Foreground),
+            Entrance::Below(above, new, _) => {
                 let above = Above {
                     id: above.id.clone(),
                     seq: above.seq,
                     berth: Arc::downgrade(above),
                 };
-                (Some(above), new.kind, new.description, new.placement)
+                (Some(above), new.kind, new.description, new.ground)
             }
         };
         let id = AgentId::random();
         let mut state = tree.state();
         // Numbers are given under the lock, so that children are listed in the order of their paths.
-        let (scope, path) = match entrance {
-            Entrance::Root(scope) => (scope.clone(), scope.path().clone()),
-            Entrance::Below(above, new) => {
-                let path = above.next_path(new.kind);
+        let (scope, path) = match &entrance {
+            Entrance::Root(scope) => ((*scope).clone(), scope.path().clone()),
+            Entrance::Below(above, new, path) => {
+                let path = path.clone().unwrap_or_else(|| above.next_path(new.kind));
                 (new.scope.child_at(path.clone()), path)
             }
         };
@@ -112,7 +113,7 @@ impl Seat {
             above,
             kind: kind.into(),
             description: description.into(),
-            placement,
+            ground,
             scope,
             mailbox: Mailbox::new(),
             brood: Brood::default(),
@@ -125,7 +126,7 @@ impl Seat {
         });
         state.enter(&berth);
         registry.enlist(&berth);
-        if let Entrance::Below(above, _) = entrance {
+        if let Entrance::Below(above, ..) = entrance {
             above.brood.enter();
         }
         drop(state);
@@ -252,7 +253,7 @@ impl Berth {
             parent: self.above.as_ref().map(|above| above.id.clone()),
             kind: self.kind.clone(),
             description: self.description.clone(),
-            placement: self.placement,
+            ground: self.ground,
             state,
             age,
             unread: self.mailbox.len(),
@@ -271,7 +272,7 @@ impl Berth {
         }
     }
 
-    fn next_path(&self, kind: &str) -> AgentPath {
+    pub(super) fn next_path(&self, kind: &str) -> AgentPath {
         // As it stands in a path, so that names that become the same one share their numbers.
         let plain = self.path.child(kind);
         let mut born = self.born.lock().unwrap_or_else(PoisonError::into_inner);
@@ -291,7 +292,7 @@ impl Berth {
             parent: self.above.as_ref().map(|above| above.id.clone()),
             kind: self.kind.clone(),
             description: self.description.clone(),
-            placement: self.placement,
+            ground: self.ground,
             ended: grave::bounded(ended),
             lived: self.entered.elapsed(),
             unread,

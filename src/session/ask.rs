@@ -56,10 +56,7 @@ impl Session {
             "\n\nAnswer only with JSON that fits this JSON Schema:\n{schema}"
         )));
         for _ in 0..=MAX_CORRECTIONS {
-            let task = Task {
-                message,
-                schema: Some(schema.clone()),
-            };
+            let task = Task::new(message).answering(schema.clone());
             let outcome = self.submit(task).finish().await;
             let text = match outcome.stop {
                 StopReason::Finished => outcome.text,

@@ -6,11 +6,14 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use super::{Shared, watch::EventWatch};
 use crate::{
     backend::Control,
-    error::Result,
+    error::{Error, ErrorKind, Result},
+    id::AgentPath,
     message::{Note, Urgency},
     permission::Answer,
+    registry::{AgentRow, Reached},
     scope::{Receipt, Scope},
 };
 
@@ -18,7 +21,7 @@ use crate::{
 #[derive(Clone)]
 pub struct SessionHandle {
     control: Arc<dyn Control>,
-    submitted: Submitted,
+    shared: Shared,
 }
 
 /// The turn that was submitted last. It is known before it is polled, so that no cancel is too early.
@@ -36,15 +39,15 @@ impl Submitted {
 }
 
 impl SessionHandle {
-    pub(super) fn new(control: Arc<dyn Control>, submitted: Submitted) -> Self {
-        Self { control, submitted }
+    pub(super) fn new(control: Arc<dyn Control>, shared: Shared) -> Self {
+        Self { control, shared }
     }
 
     /// Cancels the turn that runs or was submitted to be run, if there is one, and says what it waited for. The stream of the turn
     /// then ends with a `turn_end` that says cancelled, and the next message works.
     pub fn cancel(&self) -> Receipt {
         let mut receipt = self.control.interrupt();
-        let submitted = self.submitted.lock().clone();
+        let submitted = self.shared.submitted.lock().clone();
         if let Some(scope) = submitted {
             receipt.merge(scope.cancel());
         }
@@ -72,7 +75,34 @@ impl SessionHandle {
         self.control.steer(note)
     }
 
-    /// Answers an approval by the id in its event.
+    /// Hears every event of the session from now on, also between turns, without slowing it down.
+    pub fn watch(&self) -> EventWatch {
+        self.shared.wire.watch()
+    }
+
+    /// The agents of this session that live, the root first.
+    pub fn agents(&self) -> Vec<AgentRow> {
+        let desk = &self.shared.grant.desk;
+        desk.registry().tree(desk.session())
+    }
+
+    /// Stops one agent of this session and everything below it, and says what was stopped. What is
+    /// above and beside it goes on.
+    ///
+    /// # Errors
+    /// When no agent lives at this place.
+    pub fn stop(&self, agent: &AgentPath) -> Result<Receipt> {
+        match self.shared.grant.desk.reach(agent.as_str()) {
+            Reached::Alive(contact) => Ok(contact.scope().cancel()),
+            _ => Err(Error::new(
+                ErrorKind::NotFound,
+                format!("no such agent lives: `{agent}`"),
+            )
+            .with_hint("`SessionHandle::agents` lists those that do")),
+        }
+    }
+
+    /// Answers an approval by the id in its event, at whatever depth it was asked.
     ///
     /// # Errors
     /// When no approval of this id is waiting.

@@ -5,31 +5,34 @@ mod ask;
 mod handle;
 mod owned;
 mod stream;
+mod watch;
+mod wire;
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{fmt, sync::Arc};
 
 use tokio::sync::Semaphore;
 
-use self::handle::Submitted;
 pub use self::{
     ask::MAX_CORRECTIONS,
     handle::SessionHandle,
     owned::OwnedTurn,
     stream::{TurnOutcome, TurnStream},
+    watch::{EventWatch, MAX_WATCH, WATCH_CAPACITY},
 };
+use self::{handle::Submitted, wire::Wire};
 use crate::{
     agent::Agent,
-    backend::{Backend, Conversation, Grant, Task},
+    backend::{Backend, Conversation, Grant, OnChildren, Task, Told},
     budget::{Budget, Meter},
     error::Result,
+    event::EventKind,
     hook::{Hook, Hooks},
-    id::SessionId,
+    id::{SessionId, TurnId},
     message::Message,
     permission::Asker,
+    registry::{AgentRegistry, Seat},
     scope::{Receipt, Scope},
+    sink::{Origin, Sink},
     trace::{Tracer, Tracers},
 };
 
@@ -55,26 +58,36 @@ use crate::{
 pub struct Session {
     talk: Option<Box<dyn Conversation>>,
     shared: Shared,
+    /// Given back when the session is gone.
+    _seat: Seat,
 }
 
 /// What a session and its turns share.
 #[derive(Clone)]
 pub(crate) struct Shared {
-    pub(crate) id: SessionId,
-    pub(crate) scope: Scope,
-    pub(crate) tracers: Tracers,
-    pub(crate) meter: Meter,
+    pub(crate) grant: Arc<Grant>,
+    pub(crate) wire: Wire,
+    pub(crate) told: Told,
     pub(crate) submitted: Submitted,
-    pub(crate) seq: Arc<AtomicU64>,
+}
+
+/// Says that mail waits for the root, when it does and no turn is there to read it.
+fn wake(grant: &Grant, wire: &Wire) {
+    let notes = grant.desk.mailbox().len() as u64;
+    if notes > 0 && !grant.sink.is_read() {
+        let origin = Origin::new(grant.scope.path(), TurnId(0));
+        wire.tell(&mut origin.event(EventKind::Wake { notes }));
+    }
 }
 
 impl Session {
     /// A session with the native agent and nothing else: no budget, no tracer, nobody to ask.
     pub fn new(agent: Agent) -> Self {
-        let (grant, shared) = SessionBuilder::new(Arc::new(agent.clone())).prepare();
+        let (seat, shared) = SessionBuilder::new(Arc::new(agent.clone())).prepare();
         Self {
-            talk: Some(Box::new(agent.talk(grant))),
+            talk: Some(Box::new(agent.talk(Grant::clone(&shared.grant)))),
             shared,
+            _seat: seat,
         }
     }
 
@@ -85,7 +98,7 @@ impl Session {
 
     /// Its name.
     pub fn id(&self) -> &SessionId {
-        &self.shared.id
+        &self.shared.grant.session
     }
 
     /// Runs one turn while the returned stream is polled.
@@ -99,8 +112,35 @@ impl Session {
 
     /// As [`submit_message`](Self::submit_message), with all that a task can say.
     pub fn submit(&mut self, task: Task) -> TurnStream<'_> {
-        let scope = self.shared.scope.part();
+        let scope = self.shared.grant.scope.part();
         self.submit_in(task, scope)
+    }
+
+    /// Waits until there is mail for the root, and runs a turn that reads it; `None` when no mail
+    /// can come any more, because no child lives in the background.
+    ///
+    /// For sessions that yield to their children: see [`SessionBuilder::on_children`].
+    ///
+    /// Cancel safety: safe until it returns; no note is lost. Dropping the stream cancels the turn.
+    pub async fn next_turn(&mut self) -> Option<TurnStream<'_>> {
+        let grant = self.shared.grant.clone();
+        let desk = &grant.desk;
+        loop {
+            let changed = desk.children_changed();
+            // A child's note is there before its seat is free, so children are looked at first.
+            let alive = desk.has_children();
+            if !desk.mailbox().is_empty() {
+                return Some(self.submit(Task::mail()));
+            }
+            if !alive || grant.scope.is_cancelled() {
+                return None;
+            }
+            tokio::select! {
+                () = desk.mailbox().arrived() => {}
+                () = changed => {}
+                () = grant.scope.cancelled() => {}
+            }
+        }
     }
 
     fn submit_in(&mut self, task: Task, scope: Scope) -> TurnStream<'_> {
@@ -119,12 +159,18 @@ impl Session {
 
     /// Reaches into the session from elsewhere, also while a turn runs.
     pub fn handle(&self) -> SessionHandle {
-        SessionHandle::new(self.conversation().control(), self.shared.submitted.clone())
+        SessionHandle::new(self.conversation().control(), self.shared.clone())
     }
 
     /// What was said so far, where the backend knows it.
     pub fn history(&self) -> Vec<Message> {
         self.conversation().history()
+    }
+
+    /// What a child of this session's agent is given, where the backend can have children: for
+    /// programs that open agents by themselves, with `Child::open` or an `AgentGroup`.
+    pub fn grant(&self) -> Option<Grant> {
+        self.conversation().grant()
     }
 
     /// Cancels everything, waits until it has ended, and says what was stopped.
@@ -152,14 +198,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.scope.cancel();
+        self.shared.grant.scope.cancel();
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("id", &self.shared.id)
+            .field("id", &self.shared.grant.session)
             .finish_non_exhaustive()
     }
 }
@@ -174,6 +220,8 @@ pub struct SessionBuilder {
     hooks: Vec<Arc<dyn Hook>>,
     asker: Option<Arc<dyn Asker>>,
     parallel_tools: usize,
+    registry: AgentRegistry,
+    on_children: OnChildren,
 }
 
 impl SessionBuilder {
@@ -181,11 +229,13 @@ impl SessionBuilder {
         Self {
             backend,
             id: None,
-            budget: Budget::unlimited(),
+            budget: Budget::default(),
             tracers: Vec::new(),
             hooks: Vec::new(),
             asker: None,
             parallel_tools: Grant::DEFAULT_PERMITS,
+            registry: AgentRegistry::global(),
+            on_children: OnChildren::default(),
         }
     }
 
@@ -213,6 +263,12 @@ impl SessionBuilder {
         self
     }
 
+    /// More hooks, above those of the agent.
+    pub fn hooks(mut self, hooks: &Hooks) -> Self {
+        self.hooks.extend(hooks.iter().cloned());
+        self
+    }
+
     /// Who is asked for approvals.
     pub fn asker(mut self, asker: impl Asker) -> Self {
         self.asker = Some(Arc::new(asker));
@@ -225,6 +281,18 @@ impl SessionBuilder {
         self
     }
 
+    /// Where its agents are listed; by default [`AgentRegistry::global`].
+    pub fn registry(mut self, registry: AgentRegistry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// What a turn does at its end while children live in the background; by default it waits.
+    pub fn on_children(mut self, on_children: OnChildren) -> Self {
+        self.on_children = on_children;
+        self
+    }
+
     /// Opens the conversation.
     ///
     /// # Errors
@@ -233,35 +301,44 @@ impl SessionBuilder {
     /// Cancel safety: dropping it cancels whatever had begun.
     pub async fn open(self) -> Result<Session> {
         let backend = self.backend.clone();
-        let (grant, shared) = self.prepare();
-        let guard = shared.scope.clone();
-        let mut session = Session { talk: None, shared };
-        session.talk = Some(backend.open(grant).await.inspect_err(|_| {
-            guard.cancel();
-        })?);
+        let (seat, shared) = self.prepare();
+        let grant = Grant::clone(&shared.grant);
+        let mut session = Session {
+            talk: None,
+            shared,
+            _seat: seat,
+        };
+        // An error drops the session, which cancels what had begun.
+        session.talk = Some(backend.open(grant).await?);
         Ok(session)
     }
 
-    fn prepare(self) -> (Grant, Shared) {
+    fn prepare(self) -> (Seat, Shared) {
         let id = self.id.unwrap_or_else(SessionId::random);
-        let mut grant = Grant::root(id.clone(), Meter::new(self.budget));
+        let scope = Scope::root();
+        let seat = self.registry.root(id, &scope);
+        let wire = Wire::new(Tracers::new(self.tracers));
+        let between = wire.clone();
+        let sink = Sink::new(move |mut event| between.tell(&mut event));
+        let mut grant = Grant::root(seat.desk(), Meter::new(self.budget), sink, self.backend);
         grant.permits = Arc::new(Semaphore::new(self.parallel_tools));
         grant.asker = self.asker;
         grant.hooks = Hooks::new(self.hooks);
-        let tracers = Tracers::new(self.tracers);
-        let scope = grant.scope.clone();
-        let meter = grant.meter.clone();
-        (
-            grant,
-            Shared {
-                id,
-                scope,
-                tracers,
-                meter,
-                submitted: Submitted::default(),
-                seq: Arc::default(),
-            },
-        )
+        grant.on_children = self.on_children;
+        let shared = Shared {
+            grant: Arc::new(grant),
+            wire,
+            told: Told::default(),
+            submitted: Submitted::default(),
+        };
+        // Weak, for the mailbox that keeps this is itself a part of the grant.
+        let (grant, wire) = (Arc::downgrade(&shared.grant), shared.wire.clone());
+        seat.mailbox().on_arrival(move || {
+            if let Some(grant) = grant.upgrade() {
+                wake(&grant, &wire);
+            }
+        });
+        (seat, shared)
     }
 }
 

@@ -1,11 +1,9 @@
-//! The stream of one turn: numbers events, tells tracers, and sees to exactly one end.
-//! Refuses to look into the turn; a backend that breaks its contract is mended here.
+//! The stream of one turn: joins the turn's events with those of its children and numbers them.
+//! Refuses to look into the turn; what it promises of its end is kept one floor below.
 
 use std::{
     fmt,
-    panic::AssertUnwindSafe,
     pin::Pin,
-    sync::atomic::Ordering::Relaxed,
     task::{Context, Poll},
 };
 
@@ -13,11 +11,11 @@ use futures::{Stream, StreamExt, stream::BoxStream};
 
 use super::Shared;
 use crate::{
-    error::{Error, ErrorKind, Result},
-    event::{Event, EventKind, FORMAT, StopReason},
-    id::TurnId,
+    backend::Mended,
+    error::Result,
+    event::{Event, EventKind, StopReason},
     scope::Scope,
-    sink::Origin,
+    sink::SinkReader,
     usage::{Cost, Usage},
 };
 
@@ -28,21 +26,15 @@ use crate::{
 /// `turn_end` that says cancelled, and the session can take the next message.
 #[must_use = "a turn runs only while its stream is polled"]
 pub struct TurnStream<'a> {
-    inner: Option<BoxStream<'a, Event>>,
+    turn: Mended<'a>,
     scope: Scope,
     shared: Shared,
-    book: Book,
-}
-
-/// What is remembered of the events that went by.
-struct Book {
-    first: Option<String>,
-    ended: bool,
-    origin: Option<Origin>,
-    usage: Usage,
-    cost: Cost,
-    /// What the session had spent before.
-    before: (Usage, Cost),
+    /// What comes from below; given up before anything else when the stream is dropped.
+    below: Option<SinkReader>,
+    /// The first event of a session, not yet told.
+    first: Option<Event>,
+    /// An event of the turn itself that waits until those below that came before it were told.
+    held: Option<Event>,
 }
 
 /// How a turn ended.
@@ -61,24 +53,18 @@ pub struct TurnOutcome {
 
 impl<'a> TurnStream<'a> {
     pub(super) fn new(
-        inner: BoxStream<'a, Event>,
+        turn: BoxStream<'a, Event>,
         scope: Scope,
         shared: Shared,
         model: String,
     ) -> Self {
-        let book = Book {
-            first: Some(model),
-            ended: false,
-            origin: None,
-            usage: Usage::default(),
-            cost: Cost::default(),
-            before: shared.meter.spent(),
-        };
         Self {
-            inner: Some(inner),
+            turn: Mended::new(turn, &shared.grant, shared.told.clone()),
+            below: Some(shared.grant.sink.read()),
+            first: shared.wire.first(&shared.grant, model),
+            held: None,
             scope,
             shared,
-            book,
         }
     }
 
@@ -92,6 +78,7 @@ impl<'a> TurnStream<'a> {
                 text,
                 usage,
                 cost,
+                ..
             } = event.kind
                 && event.parent.is_none()
             {
@@ -120,76 +107,12 @@ impl<'a> TurnStream<'a> {
         }
     }
 
-    fn stamp(&mut self, mut event: Event) -> Event {
-        event.seq = self.shared.seq.fetch_add(1, Relaxed) + 1;
-        self.shared.tracers.hear(&event);
-        event
-    }
-
-    fn origin(&self) -> Origin {
-        let root = || Origin::new(self.shared.scope.path(), TurnId(1));
-        self.book.origin.clone().unwrap_or_else(root)
-    }
-
-    fn run_start(&mut self, model: String) -> Option<Event> {
-        if self.shared.seq.load(Relaxed) > 0 {
-            return None;
-        }
-        let origin = Origin::new(self.shared.scope.path(), TurnId(0));
-        let event = origin.event(EventKind::RunStart {
-            format: FORMAT,
-            session: self.shared.id.clone(),
-            model,
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-        });
-        Some(self.stamp(event))
-    }
-
-    /// What the turn used: the meter also knows of retries, summaries and half a message. A backend
-    /// that books nothing there is believed by its own messages.
-    fn spent(&self) -> (Usage, Cost) {
-        let (usage, cost) = self.shared.meter.spent();
-        let (before, paid) = &self.book.before;
-        let (usage, cost) = (usage.since(before), cost.since(paid));
-        if usage.total() >= self.book.usage.total() {
-            (usage, cost)
-        } else {
-            (self.book.usage, self.book.cost)
-        }
-    }
-
-    /// The end that the backend did not give.
-    fn missing_end(&mut self, stop: StopReason) -> Event {
-        self.book.ended = true;
-        let (usage, cost) = self.spent();
-        let kind = EventKind::TurnEnd {
-            stop,
-            text: String::new(),
-            usage,
-            cost,
-        };
-        let event = self.origin().event(kind);
-        self.stamp(event)
-    }
-}
-
-impl Book {
-    /// Remembers what the end may need; only the root's own events count.
-    fn note(&mut self, event: &Event) {
-        if event.parent.is_some() {
-            return;
-        }
-        match &event.kind {
-            EventKind::TurnStart { .. } => {
-                self.origin = Some(Origin::new(&event.agent, event.turn));
-            }
-            EventKind::MessageEnd { usage, cost, .. } => {
-                self.usage += *usage;
-                self.cost += *cost;
-            }
-            EventKind::TurnEnd { .. } => self.ended = true,
-            _ => {}
-        }
+    /// What is ready to be told, oldest first.
+    fn ready(&mut self) -> Option<Event> {
+        self.first
+            .take()
+            .or_else(|| self.below.as_mut()?.next_taken())
+            .or_else(|| self.held.take())
     }
 }
 
@@ -197,37 +120,28 @@ impl Stream for TurnStream<'_> {
     type Item = Event;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Event>> {
-        if let Some(model) = self.book.first.take()
-            && let Some(event) = self.run_start(model)
-        {
-            return Poll::Ready(Some(event));
-        }
-        let Some(inner) = &mut self.inner else {
-            return Poll::Ready(None);
-        };
-        // A panic in a provider or a hook must not take the program down, nor the one end away.
-        let polled = std::panic::catch_unwind(AssertUnwindSafe(|| inner.poll_next_unpin(cx)));
-        match polled {
-            Ok(Poll::Pending) => Poll::Pending,
-            Ok(Poll::Ready(Some(event))) => {
-                self.book.note(&event);
-                if self.book.ended {
-                    self.inner = None;
+        let this = &mut *self;
+        loop {
+            if let Some(mut event) = this.ready() {
+                this.shared.wire.tell(&mut event);
+                return Poll::Ready(Some(event));
+            }
+            let Some(below) = &mut this.below else {
+                return Poll::Ready(None);
+            };
+            // The turn is polled after each batch from below, so that an agent that never stops
+            // talking cannot hide a cancel.
+            match this.turn.poll_next_unpin(cx) {
+                Poll::Ready(Some(event)) => {
+                    this.held = Some(event);
+                    below.take();
                 }
-                Poll::Ready(Some(self.stamp(event)))
-            }
-            Ok(Poll::Ready(None)) => {
-                self.inner = None;
-                let error = Error::new(ErrorKind::Bug, "the backend ended without an end event");
-                Poll::Ready(Some(self.missing_end(StopReason::failed(error))))
-            }
-            Err(panic) => {
-                self.inner = None;
-                let words = panic.downcast_ref::<&str>().map(|s| (*s).to_owned());
-                let words = words.or_else(|| panic.downcast_ref::<String>().cloned());
-                let text = format!("the turn panicked: {}", words.unwrap_or_default());
-                let error = Error::new(ErrorKind::Bug, text);
-                Poll::Ready(Some(self.missing_end(StopReason::failed(error))))
+                Poll::Ready(None) => return Poll::Ready(None),
+                Poll::Pending => {
+                    if below.poll_take(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
             }
         }
     }
@@ -236,11 +150,20 @@ impl Stream for TurnStream<'_> {
 impl Drop for TurnStream<'_> {
     fn drop(&mut self) {
         self.scope.cancel();
-        let begun = self.book.origin.is_some();
-        self.inner = None;
-        if begun && !self.book.ended {
-            self.missing_end(StopReason::Cancelled);
+        let end = self.turn.cut(StopReason::Cancelled);
+        if let Some(below) = &mut self.below {
+            // What was said before the end is told before it.
+            below.take();
         }
+        while let Some(mut event) = self.ready() {
+            self.shared.wire.tell(&mut event);
+        }
+        if let Some(mut end) = end {
+            self.shared.wire.tell(&mut end);
+        }
+        self.below = None;
+        // A note that came while the turn ended has woken nobody.
+        super::wake(&self.shared.grant, &self.shared.wire);
     }
 }
 

@@ -119,10 +119,11 @@ impl Recorder {
         done + &growing
     }
 
-    /// Whether every turn of every agent began once and ended once, with nothing after its end.
+    /// Whether every turn of every agent began once and ended once, with nothing after its end, and
+    /// every child likewise.
     ///
     /// # Errors
-    /// What is wrong with which turn.
+    /// What is wrong with which turn or child.
     pub fn check_turns(&self) -> Result<(), String> {
         #[derive(Default)]
         struct Turn {
@@ -131,11 +132,24 @@ impl Recorder {
             after: Option<String>,
         }
         let mut turns: BTreeMap<(AgentPath, TurnId), Turn> = BTreeMap::new();
+        // The life of a child, in which its turns lie.
+        let mut lives: BTreeMap<AgentPath, Turn> = BTreeMap::new();
         for event in self.kept().iter() {
             let place = (event.agent.clone(), event.turn);
+            if let EventKind::ChildStart { .. } = event.kind {
+                lives.entry(event.agent.clone()).or_default().starts += 1;
+            }
+            if let Some(life) = lives.get_mut(&event.agent) {
+                if life.ends > 0 && life.after.is_none() {
+                    life.after = Some(name(&event.kind));
+                }
+                life.ends += u32::from(matches!(event.kind, EventKind::ChildEnd { .. }));
+            }
             match &event.kind {
-                EventKind::RunStart { .. } => continue,
                 EventKind::TurnStart { .. } => turns.entry(place.clone()).or_default().starts += 1,
+                EventKind::TurnEnd { .. } => {}
+                // What belongs to no turn: the first line of a run, a child's start and end, a wake.
+                _ if event.turn == TurnId(0) => continue,
                 _ => {}
             }
             let Some(turn) = turns.get_mut(&place) else {
@@ -155,21 +169,26 @@ impl Recorder {
         if turns.is_empty() {
             return Err("no turn began".to_owned());
         }
+        let wrong = |turn: Turn| match turn {
+            Turn { starts, .. } if starts != 1 => Some(format!("{starts} starts")),
+            Turn { ends, .. } if ends != 1 => Some(format!("{ends} ends")),
+            Turn { after, .. } => after.map(|what| format!("`{what}` after its end")),
+        };
         for ((agent, number), turn) in turns {
-            let wrong = match turn {
-                Turn { starts, .. } if starts != 1 => format!("{starts} starts"),
-                Turn { ends, .. } if ends != 1 => format!("{ends} ends"),
-                Turn {
-                    after: Some(what), ..
-                } => format!("`{what}` after its end"),
-                _ => continue,
-            };
-            return Err(format!("turn {number} of `{agent}`: {wrong}"));
+            if let Some(wrong) = wrong(turn) {
+                return Err(format!("turn {number} of `{agent}`: {wrong}"));
+            }
+        }
+        for (agent, life) in lives {
+            if let Some(wrong) = wrong(life) {
+                return Err(format!("the life of `{agent}`: {wrong}"));
+            }
         }
         Ok(())
     }
 
-    /// Panics unless every turn began once and ended once, with nothing after its end.
+    /// Panics unless every turn began once and ended once, with nothing after its end, and every
+    /// child likewise.
     ///
     /// # Panics
     /// When [`check_turns`](Self::check_turns) finds something, with its words and all events' names.
@@ -278,6 +297,8 @@ mod tests {
             text: String::new(),
             usage,
             cost,
+            children: Vec::new(),
+            spent_by: Vec::new(),
         }
     }
 

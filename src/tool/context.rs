@@ -1,7 +1,7 @@
 //! What a running tool is given besides its arguments.
 //! Refuses access to the conversation and to other tools.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
 
 use tokio::time::Instant;
 
@@ -28,6 +28,10 @@ pub(crate) struct ContextInner {
     pub(crate) sink: Sink,
     pub(crate) output: Output,
     pub(crate) deadline: Option<Instant>,
+    /// What the calling agent hands down to agents it opens, unseen by tools that open none.
+    pub(crate) above: Option<Arc<dyn Any + Send + Sync>>,
+    /// The same for all calls of one message, and for no other.
+    pub(crate) message: Arc<()>,
 }
 
 impl ToolContext {
@@ -39,7 +43,7 @@ impl ToolContext {
 
     /// A context for calling a tool by hand, in a test. Its updates go nowhere.
     pub fn detached(call: &str) -> Self {
-        let (sink, _) = Sink::new();
+        let sink = Sink::nowhere();
         let scope = Scope::root();
         Self {
             inner: Arc::new(ContextInner {
@@ -50,6 +54,8 @@ impl ToolContext {
                 sink,
                 output: Output::default(),
                 deadline: None,
+                above: None,
+                message: Arc::default(),
             }),
         }
     }
@@ -78,6 +84,21 @@ impl ToolContext {
     /// When the engine gives up on this call.
     pub fn deadline(&self) -> Option<Instant> {
         self.inner.deadline
+    }
+
+    /// Which turn of the agent.
+    pub fn turn(&self) -> TurnId {
+        self.inner.origin.turn
+    }
+
+    /// The same for all calls of one message, and for no other.
+    pub(crate) fn message(&self) -> &Arc<()> {
+        &self.inner.message
+    }
+
+    /// What the calling agent hands down; `None` when the tool was called by hand.
+    pub(crate) fn above(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.inner.above.as_deref()
     }
 
     /// Where large output goes: its head and tail are kept, and it survives a timeout or a cancel.

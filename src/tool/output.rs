@@ -14,7 +14,8 @@ use crate::message::{Content, Media, Outcome};
 /// What a tool hands back. Made from text with `into()`, or by the functions here.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ToolOutput {
-    /// How it ended, in the tool's own view: `Ok` or `Failed`.
+    /// How it ended, in the tool's own view. A tool that refuses says `Denied`, one that waited
+    /// for another agent says how that one ended.
     pub outcome: Outcome,
     /// What the model reads, after whatever was written to `ctx.output()`.
     pub content: Vec<Content>,
@@ -33,6 +34,14 @@ impl ToolOutput {
     pub fn failed(text: impl Into<String>) -> Self {
         Self {
             outcome: Outcome::Failed,
+            content: vec![Content::Text(text.into())],
+        }
+    }
+
+    /// It ended in some other way; say what the model can do about it.
+    pub fn ended(outcome: Outcome, text: impl Into<String>) -> Self {
+        Self {
+            outcome,
             content: vec![Content::Text(text.into())],
         }
     }

@@ -16,7 +16,7 @@ use crate::{
 /// The tools that one agent may call, sorted by name so that requests stay byte-stable.
 #[derive(Clone)]
 pub struct ToolSet {
-    rows: Arc<BTreeMap<String, Row>>,
+    rows: Arc<BTreeMap<String, Arc<Row>>>,
     specs: Arc<Kept<Vec<ToolSpec>>>,
 }
 
@@ -45,21 +45,37 @@ impl ToolSet {
                 Error::new(ErrorKind::Config, format!("bad schema of tool: `{name}`"))
                     .with_hint(error.to_string())
             })?;
-            if rows.insert(name.clone(), Row { tool, schema }).is_some() {
+            let row = Arc::new(Row { tool, schema });
+            if rows.insert(name.clone(), row).is_some() {
                 return Err(Error::new(
                     ErrorKind::Config,
                     format!("two tools named: `{name}`"),
                 ));
             }
         }
-        let specs = rows
-            .values()
-            .map(|row| row.tool.spec().clone())
-            .collect::<Vec<_>>();
-        Ok(Self {
+        Ok(Self::of_rows(rows))
+    }
+
+    /// Those of the tools that are chosen; nothing is checked again.
+    #[must_use]
+    pub fn select(&self, takes: impl Fn(&ToolSpec) -> bool) -> Self {
+        if self.tools().all(|tool| takes(tool.spec())) {
+            return self.clone();
+        }
+        let chosen = self.rows.iter().filter(|(_, row)| takes(row.tool.spec()));
+        Self::of_rows(
+            chosen
+                .map(|(name, row)| (name.clone(), row.clone()))
+                .collect(),
+        )
+    }
+
+    fn of_rows(rows: BTreeMap<String, Arc<Row>>) -> Self {
+        let specs = rows.values().map(|row| row.tool.spec().clone());
+        Self {
+            specs: Arc::new(Kept::new(specs.collect())),
             rows: Arc::new(rows),
-            specs: Arc::new(Kept::new(specs)),
-        })
+        }
     }
 
     /// What requests say of the tools.

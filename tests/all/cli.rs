@@ -12,7 +12,7 @@ use offshoot::testing::{Answer, ModelServer, Reply, Script};
 use serde_json::{Value, json};
 
 /// The command with nothing of this machine's environment but what it needs.
-fn offshoot(cwd: &Path) -> Command {
+pub(super) fn offshoot(cwd: &Path) -> Command {
     #[expect(
         clippy::disallowed_methods,
         reason = "the command is tested as a process"
@@ -32,19 +32,19 @@ fn offshoot(cwd: &Path) -> Command {
     command
 }
 
-fn run(cwd: &Path, args: &[&str]) -> Output {
+pub(super) fn run(cwd: &Path, args: &[&str]) -> Output {
     offshoot(cwd).args(args).output().unwrap()
 }
 
-fn out(output: &Output) -> String {
+pub(super) fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn err(output: &Output) -> String {
+pub(super) fn err(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn code(output: &Output) -> i32 {
+pub(super) fn code(output: &Output) -> i32 {
     output.status.code().unwrap()
 }
 
@@ -222,7 +222,7 @@ fn a_trace_holds_no_key() {
 }
 
 /// A runtime for the server; the command is a process of its own.
-fn serve(script: Script) -> (tokio::runtime::Runtime, ModelServer) {
+pub(super) fn serve(script: Script) -> (tokio::runtime::Runtime, ModelServer) {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -232,7 +232,10 @@ fn serve(script: Script) -> (tokio::runtime::Runtime, ModelServer) {
     (runtime, server)
 }
 
-fn with_anthropic<'c>(command: &'c mut Command, server: &ModelServer) -> &'c mut Command {
+pub(super) fn with_anthropic<'c>(
+    command: &'c mut Command,
+    server: &ModelServer,
+) -> &'c mut Command {
     command
         .env("ANTHROPIC_BASE_URL", server.url())
         .env("ANTHROPIC_API_KEY", "sk-ant-secret-key-1")
@@ -535,7 +538,7 @@ fn a_time_limit_beyond_the_clock_is_no_limit() {
     assert_eq!(code(&output), 0, "{}", err(&output));
 }
 
-fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
+pub(super) fn write(dir: &tempfile::TempDir, name: &str, text: &str) {
     let file = std::fs::OpenOptions::new()
         .create_new(true)
         .write(true)

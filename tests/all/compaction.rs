@@ -1,6 +1,8 @@
 //! A conversation that grows too long: trimmed, then summarised, then refused; never broken.
 //! Refuses the arithmetic of thresholds, which is tested beside its code.
 
+mod twins;
+
 use std::sync::{
     Arc, Mutex,
     atomic::{AtomicUsize, Ordering::SeqCst},
@@ -174,6 +176,10 @@ fn strict(limit: usize) -> impl Fn(&Seen) -> Option<Answer> + Send + Sync {
 
 #[tokio::test]
 async fn p21_a_vendor_that_says_too_long_is_asked_again_once_after_a_summary() {
+    too_long_is_asked_again(Agent::builder).await;
+}
+
+async fn too_long_is_asked_again(agent: fn(Scripted) -> AgentBuilder) {
     let limit = 4_000;
     let table = [
         ("just fits", limit, 0),
@@ -192,7 +198,7 @@ async fn p21_a_vendor_that_says_too_long_is_asked_again_once_after_a_summary() {
             Message::user("x".repeat(bytes - 100)),
             Message::assistant("y".repeat(98)),
         ];
-        let (mut session, recorder) = open(Agent::builder(model.clone()).history(old)).await;
+        let (mut session, recorder) = open(agent(model.clone()).history(old)).await;
         let outcome = session.submit_message("go").finish().await;
         assert_eq!(outcome.stop, StopReason::Finished, "{what}");
         assert_eq!(
@@ -282,6 +288,10 @@ async fn three_failed_summaries_open_the_breaker() {
 
 #[tokio::test]
 async fn inv08_no_pair_is_split_and_no_reasoning_edited_whatever_the_sizes() {
+    pairs_stay_whole(Agent::builder).await;
+}
+
+async fn pairs_stay_whole(agent: fn(Scripted) -> AgentBuilder) {
     for (size, window) in [(300, 6_000), (700, 9_000), (1_500, 14_000), (400, 12_000)] {
         let look = work(
             shared("look"),
@@ -303,7 +313,7 @@ async fn inv08_no_pair_is_split_and_no_reasoning_edited_whatever_the_sizes() {
                 }
             },
         );
-        let agent = Agent::builder(model.clone()).tool(look).max_steps(60);
+        let agent = agent(model.clone()).tool(look).max_steps(60);
         let (mut session, recorder) = open(agent).await;
         for _ in 0..3 {
             let outcome = session.submit_message("go").finish().await;

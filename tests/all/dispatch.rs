@@ -1,7 +1,10 @@
 //! How calls of one message run: lanes, permits, panics, hangs, floods, and a cancel at any moment.
 //! Refuses single outcomes; those are in `invariants` and `turn`.
 
+mod twins;
+
 use std::{
+    collections::HashMap,
     panic::panic_any,
     sync::{
         Arc, Mutex,
@@ -12,15 +15,17 @@ use std::{
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, Event, EventKind, Message, Outcome, Permissions, Scope, Session, Tool, ToolOutput,
-    provider::Anthropic,
+    Agent, Event, EventKind, Message, Outcome, Output, Permissions, Scope, Session, Tool,
+    ToolOutput,
+    provider::{Anthropic, Model},
     testing::{Answer, ModelServer, Recorder, Script, Scripted, check_history},
 };
 use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
-use crate::kit::{
-    Dice, alone, echo, hang, names, outcomes, results, shared, size, spec, stop_of, work,
+use crate::{
+    kit::{Dice, alone, echo, hang, names, outcomes, results, shared, size, spec, stop_of, work},
+    naive::{Opens, ours},
 };
 
 /// A message that calls these tools, in order, without arguments.
@@ -154,6 +159,15 @@ async fn t8_all_729_mixes_of_six_outcomes_keep_every_result_in_order() {
         deny: vec!["denied".parse().unwrap()],
         ..Permissions::default()
     };
+    for mix in 0..3_usize.pow(6) {
+        mix_holds(mix, |model, tools| {
+            ours(model, tools).permissions(rules.clone())
+        })
+        .await;
+    }
+}
+
+async fn mix_holds<O: Opens>(mix: usize, open: impl Fn(Scripted, Vec<Arc<dyn Tool>>) -> O) {
     let good = work(shared("good"), |_, input| async move {
         // Later calls land first.
         for _ in 0..6 - input["n"].as_u64().unwrap() {
@@ -170,44 +184,38 @@ async fn t8_all_729_mixes_of_six_outcomes_keep_every_result_in_order() {
         ("bad", Outcome::Failed),
         ("denied", Outcome::Denied),
     ];
-    for mix in 0..3_usize.pow(6) {
-        let picked: Vec<_> = (0..6).map(|n| words[mix / 3_usize.pow(n) % 3]).collect();
-        let mut answer = Answer::empty();
-        for (n, (name, _)) in picked.iter().enumerate() {
-            answer = answer.call_as(format!("call-{n}"), *name, json!({"n": n}));
-        }
-        let model = Scripted::new([answer, "done".into()]);
-        let agent = Agent::builder(model)
-            .tools([good.clone(), bad.clone(), denied.clone()])
-            .permissions(rules.clone())
-            .build()
-            .unwrap();
-        let mut session = Session::new(agent);
-        session.submit_message("go").text().await.unwrap();
-        let history = session.history();
-        check_history(&history).unwrap();
-        let rows = results(&history);
-        assert_eq!(rows.len(), 6);
-        for (n, (row, (name, outcome))) in rows.iter().zip(&picked).enumerate() {
-            assert_eq!(
-                (&row.0, row.1),
-                (&format!("call-{n}"), *outcome),
-                "mix {mix}"
-            );
-            assert!(
-                *name == "denied" || row.2.contains(&format!("{name} {n}")),
-                "{row:?}"
-            );
-        }
-        // One message holds them all.
+    let picked: Vec<_> = (0..6).map(|n| words[mix / 3_usize.pow(n) % 3]).collect();
+    let mut answer = Answer::empty();
+    for (n, (name, _)) in picked.iter().enumerate() {
+        answer = answer.call_as(format!("call-{n}"), *name, json!({"n": n}));
+    }
+    let model = Scripted::new([answer, "done".into()]);
+    let opened = open(model, vec![good, bad, denied]).opens();
+    let mut session = opened.open().await.unwrap();
+    session.submit_message("go").text().await.unwrap();
+    let history = session.history();
+    check_history(&history).unwrap();
+    let rows = results(&history);
+    assert_eq!(rows.len(), 6);
+    for (n, (row, (name, outcome))) in rows.iter().zip(&picked).enumerate() {
         assert_eq!(
-            history
-                .iter()
-                .filter(|m| m.tool_results().next().is_some())
-                .count(),
-            1
+            (&row.0, row.1),
+            (&format!("call-{n}"), *outcome),
+            "mix {mix}"
+        );
+        assert!(
+            *name == "denied" || row.2.contains(&format!("{name} {n}")),
+            "{row:?}"
         );
     }
+    // One message holds them all.
+    assert_eq!(
+        history
+            .iter()
+            .filter(|m| m.tool_results().next().is_some())
+            .count(),
+        1
+    );
 }
 
 /// Panics when it is dropped, unless something panics already.
@@ -264,6 +272,10 @@ fn all_ten() -> Arc<dyn Tool> {
 
 #[tokio::test]
 async fn t1_a_thousand_panics_are_a_thousand_results_and_no_permit_is_lost() {
+    panics_are_results(|model, tools| ours(model, tools).max_steps(60)).await;
+}
+
+async fn panics_are_results<O: Opens>(open: impl Fn(Scripted, Vec<Arc<dyn Tool>>) -> O) {
     let model = Scripted::with(|seen| match seen.number {
         1..=50 => (0..20).fold(Answer::empty(), |a, n| {
             a.call("breaks", json!({"how": n % 5}))
@@ -271,10 +283,8 @@ async fn t1_a_thousand_panics_are_a_thousand_results_and_no_permit_is_lost() {
         51 => calls(["ten"; 10]),
         _ => "done".into(),
     });
-    let agent = Agent::builder(model)
-        .tools([breaks(), all_ten()])
-        .max_steps(60);
-    let mut session = Session::new(agent.build().unwrap());
+    let opened = open(model, vec![breaks(), all_ten()]).opens();
+    let mut session = opened.open().await.unwrap();
     assert_eq!(session.submit_message("go").text().await.unwrap(), "done");
     let history = session.history();
     check_history(&history).unwrap();
@@ -334,7 +344,10 @@ async fn t1_a_panic_while_a_tool_is_dropped_is_a_result_too() {
 
 #[tokio::test(start_paused = true)]
 async fn t2_a_hundred_hung_tools_end_at_their_deadlines_and_the_next_one_runs() {
-    let deadline = Duration::from_secs(60);
+    hung_tools_end(Duration::from_secs(60)).await;
+}
+
+async fn hung_tools_end(deadline: Duration) {
     let tools = || {
         let hung = work(shared("hung").deadline(deadline), |_, _| {
             std::future::pending()
@@ -346,7 +359,7 @@ async fn t2_a_hundred_hung_tools_end_at_their_deadlines_and_the_next_one_runs() 
         let model = Scripted::new([answer, "done".into()]);
         let mut session = open(model, tools(), permits).await;
         let began = tokio::time::Instant::now();
-        let mut started = std::collections::HashMap::new();
+        let mut started = HashMap::new();
         let mut turn = session.submit_message("go");
         while let Some(event) = turn.next().await {
             match event.kind {
@@ -462,11 +475,14 @@ fn status_kib(field: &str) -> u64 {
 #[cfg(target_os = "linux")]
 #[test]
 fn t4_gigabytes_of_output_stay_within_eight_mebibytes() {
-    if !alone("dispatch::t4_gigabytes_of_output_stay_within_eight_mebibytes") {
-        return;
+    if alone("dispatch::t4_gigabytes_of_output_stay_within_eight_mebibytes") {
+        output_stays_small(size(1 << 10, 10 << 10), Output::DEFAULT_CAP);
     }
+}
+
+#[cfg(target_os = "linux")]
+fn output_stays_small(chunks: usize, cap: usize) {
     const CHUNK: usize = 1 << 20;
-    let chunks = size(1 << 10, 10 << 10);
     let flood = work(
         shared("flood").deadline(Duration::from_secs(600)),
         move |ctx, _| async move {
@@ -496,12 +512,16 @@ fn t4_gigabytes_of_output_stay_within_eight_mebibytes() {
             calls(["flood"]),
             "done".into(),
         ]);
-        let mut session = open(warm, vec![flood, echo()], 1).await;
+        // Nothing is to be summarised away here.
+        let mut card = Model::unknown("scripted", "scripted");
+        card.window = 1 << 40;
+        let agent = ours(warm.as_model(card), vec![flood, echo()]).output_cap(cap);
+        let mut session = Session::new(agent.build().unwrap());
         session.submit_message("warm").text().await.unwrap();
         let before = status_kib("VmRSS:");
         session.submit_message("go").text().await.unwrap();
         let growth = status_kib("VmHWM:").saturating_sub(before);
-        assert!(growth < 8 << 10, "{growth} KiB");
+        assert!(growth < 8 << 10, "grew by {growth} KiB");
         let text = results(&session.history()).pop().unwrap().2;
         let total = chunks * CHUNK;
         assert!(
@@ -537,6 +557,40 @@ async fn t4_an_answer_returned_whole_is_cut_to_the_cap_too() {
     assert!(!text.contains('\u{FFFD}'));
 }
 
+fn random_bytes(dice: &mut Dice) -> Vec<u8> {
+    let length = dice.below(120);
+    let byte = |_| match dice.below(8) {
+        0 => 0,
+        1 => 0x1b,
+        2 => 0xed, // begins a lone surrogate
+        3 => b'\n',
+        4 => b'"',
+        _ => dice.roll() as u8,
+    };
+    (0..length).map(byte).collect()
+}
+
+/// The texts of all results in a request to Anthropic, by their calls.
+fn results_in(body: &[u8]) -> HashMap<String, String> {
+    let body: Value = serde_json::from_slice(body).expect("the body is valid JSON");
+    let mut sent = HashMap::new();
+    for block in body["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .flat_map(|m| m["content"].as_array().into_iter().flatten())
+    {
+        if block["type"] == "tool_result" {
+            let text = match &block["content"] {
+                Value::String(text) => text.clone(),
+                list => list[0]["text"].as_str().unwrap_or_default().to_owned(),
+            };
+            sent.insert(block["tool_use_id"].as_str().unwrap().to_owned(), text);
+        }
+    }
+    sent
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn t5_random_bytes_reach_the_vendor_as_valid_json() {
     const BATCH: usize = 100;
@@ -549,17 +603,7 @@ async fn t5_random_bytes_reach_the_vendor_as_valid_json() {
     let tool = work(shared("bytes"), move |ctx, _| {
         let mut guard = record.lock().unwrap();
         let (dice, rows) = &mut *guard;
-        let length = dice.below(120) as usize;
-        let bytes: Vec<u8> = (0..length)
-            .map(|_| match dice.below(8) {
-                0 => 0,
-                1 => 0x1b,
-                2 => 0xed, // begins a lone surrogate
-                3 => b'\n',
-                4 => b'"',
-                _ => dice.roll() as u8,
-            })
-            .collect();
+        let bytes = random_bytes(dice);
         ctx.output().write(&bytes);
         rows.push((
             ctx.call().to_string(),
@@ -583,23 +627,7 @@ async fn t5_random_bytes_reach_the_vendor_as_valid_json() {
     let agent = Agent::builder(model).tool(tool).max_steps(rounds + 1);
     let mut session = Session::new(agent.build().unwrap());
     assert_eq!(session.submit_message("go").text().await.unwrap(), "done");
-    let body = server.requests().pop().unwrap().json();
-    assert_ne!(body, Value::Null, "the body is valid JSON");
-    let mut sent = std::collections::HashMap::new();
-    for block in body["messages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .flat_map(|m| m["content"].as_array().into_iter().flatten())
-    {
-        if block["type"] == "tool_result" {
-            let text = match &block["content"] {
-                Value::String(text) => text.clone(),
-                list => list[0]["text"].as_str().unwrap_or_default().to_owned(),
-            };
-            sent.insert(block["tool_use_id"].as_str().unwrap().to_owned(), text);
-        }
-    }
+    let sent = results_in(&server.requests().pop().unwrap().body);
     let rows = &thrown.lock().unwrap().1;
     assert_eq!(rows.len(), rounds as usize * BATCH);
     assert_eq!(sent.len(), rows.len());
@@ -674,6 +702,35 @@ async fn t7_a_cancel_at_any_moment_is_quick_and_leaves_pairs() {
         recorder.assert_one_turn_end();
     }
     assert!(cut_short > 10, "only {cut_short} turns were cut short");
+}
+
+#[tokio::test]
+async fn t7_a_turn_that_is_dropped_at_any_moment_leaves_pairs() {
+    let mut dice = Dice(0xd20b);
+    for _ in 0..size(40, 200) {
+        dropped_at(Duration::from_micros(dice.below(60_000)), ours).await;
+    }
+}
+
+async fn dropped_at<O: Opens>(moment: Duration, open: impl Fn(Scripted, Vec<Arc<dyn Tool>>) -> O) {
+    let nap = work(shared("nap"), |_, _| async {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        "awake".into()
+    });
+    let model = Scripted::with(|seen| match seen.messages.last().unwrap().text().as_str() {
+        "again" => "fine".into(),
+        _ => calls(["nap", "nap"]),
+    });
+    let mut session = open(model.clone(), vec![nap]).opens().open().await.unwrap();
+    let turn = session.submit_message("go").finish();
+    assert!(
+        tokio::time::timeout(moment, turn).await.is_err(),
+        "it ended"
+    );
+    check_history(&session.history()).unwrap_or_else(|e| panic!("dropped after {moment:?}: {e}"));
+    let text = session.submit_message("again").text().await;
+    assert_eq!(text.unwrap(), "fine");
+    check_history(&model.seen().pop().unwrap().messages).unwrap();
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::{collections::BTreeSet, path::PathBuf};
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, AgentPath, CallId, Compaction, Content, Cost, Event, EventKind, FORMAT, Media, Message,
-    Outcome, Part, RawJson, Role, Seal, Session, SessionId, StopReason, ToolCall, ToolResult,
-    TurnId, Usage,
+    Agent, AgentPath, CallId, Compaction, Content, Cost, Event, EventKind, FORMAT, Ground, Media,
+    Message, Outcome, Part, RawJson, Role, Seal, Session, SessionId, Spending, StopReason,
+    ToolCall, ToolResult, TurnId, Usage,
     testing::{Answer, Scripted},
 };
 use serde_json::{Value, json};
@@ -61,7 +61,10 @@ fn kinds() -> Vec<EventKind> {
         text: "Done.".into(),
         usage: usage(),
         cost,
+        children: Vec::new(),
+        spent_by: Vec::new(),
     };
+    let child = AgentPath::root().nth("explore", 2);
     let part = |text: &str| (1, text.to_owned());
     let ((p1, t1), (p2, t2)) = (part("Hel"), part("hm"));
     let input = json!({"path": "a.txt"});
@@ -159,6 +162,34 @@ fn kinds() -> Vec<EventKind> {
             what: "strange_event".into(),
             count: 2,
         },
+        EventKind::ChildStart {
+            kind: "explore".into(),
+            description: "look around".into(),
+            ground: Ground::Background,
+            call: Some(CallId::new("call_1")),
+        },
+        EventKind::ChildEnd {
+            outcome: Outcome::Ok,
+            text: "found it".into(),
+            usage: usage(),
+            cost,
+        },
+        EventKind::Stalled {
+            agents: vec![child.clone(), AgentPath::root()],
+            reason: "a ring".into(),
+        },
+        EventKind::Wake { notes: 2 },
+        EventKind::Abandoned {
+            agents: vec![child.clone()],
+        },
+        EventKind::TurnEnd {
+            stop: StopReason::Finished,
+            text: "Done.".into(),
+            usage: usage(),
+            cost,
+            children: vec![child.clone()],
+            spent_by: vec![Spending::new(child, Some("Agent".into()), usage(), cost)],
+        },
         end(StopReason::Finished),
         end(StopReason::Truncated),
         end(StopReason::Cancelled),
@@ -232,7 +263,7 @@ fn every_event_is_one_flat_line_of_the_published_format() {
 
 #[test]
 fn no_published_type_is_missing_from_the_golden_file() {
-    // Those of one agent; a new type has to be added here and to the golden file.
+    // A new type has to be added here and to the golden file.
     let published = [
         "run_start",
         "turn_start",
@@ -251,6 +282,11 @@ fn no_published_type_is_missing_from_the_golden_file() {
         "prefix_changed",
         "lagged",
         "skipped",
+        "child_start",
+        "child_end",
+        "stalled",
+        "wake",
+        "abandoned",
         "turn_end",
     ];
     let made: BTreeSet<_> = names(&events()).into_iter().collect();

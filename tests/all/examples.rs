@@ -70,6 +70,62 @@ fn hooks_refuse_and_rewrite() {
     assert!(text.contains("(It is Monday.)"), "{text}");
 }
 
+#[test]
+fn helpers_survey_sub_folders_and_the_tree_is_shown() {
+    let text = output("06_subagents");
+    for place in [
+        "+ root/explore/1:",
+        "+ root/explore/2:",
+        "- root/explore/1: ok",
+    ] {
+        assert!(text.contains(place), "{place}: {text}");
+    }
+    let grown = text.lines().filter(|l| l.starts_with("  + ")).count();
+    let gone = text.lines().filter(|l| l.starts_with("  - ")).count();
+    assert_eq!(grown, gone, "{text}");
+}
+
+#[test]
+fn a_chat_is_woken_by_its_child() {
+    let text = output("07_background_and_mail");
+    for line in [
+        "It is counting.",
+        "I told it.",
+        "(woken) It says: one, two, three.",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+}
+
+#[test]
+fn a_bomb_ends_at_its_limits_and_every_token_has_a_name() {
+    let text = output("08_budget_tree");
+    let tokens = |line: &str| -> Option<u64> {
+        let (number, _) = line.trim_start().split_once(" tokens")?;
+        number.parse().ok()
+    };
+    let figures: Vec<u64> = text.lines().filter_map(tokens).collect();
+    let (total, rows) = figures.split_last().unwrap();
+    assert_eq!(rows.iter().sum::<u64>(), *total, "{text}");
+    let started = text.lines().find(|l| l.contains("were started")).unwrap();
+    let number: usize = started.split(' ').next().unwrap().parse().unwrap();
+    assert!((8..=25).contains(&number), "{text}");
+    assert_eq!(rows.len(), number + 1, "{text}");
+    assert!(text.contains("No agent was started: "), "{text}");
+}
+
+#[test]
+fn the_examples_of_the_tree_fit_on_a_page() {
+    let sources = [
+        include_str!("../../examples/06_subagents.rs"),
+        include_str!("../../examples/07_background_and_mail.rs"),
+        include_str!("../../examples/08_budget_tree.rs"),
+    ];
+    for source in sources {
+        assert!(source.lines().count() <= 60, "at most 60 lines: {source}");
+    }
+}
+
 struct Killed(Child);
 
 impl Drop for Killed {

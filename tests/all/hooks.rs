@@ -18,7 +18,7 @@ use offshoot::{
 };
 use serde_json::{Value, json};
 
-use crate::kit::{outcomes, results, shared, work};
+use crate::kit::{noticed, outcomes, results, shared, work};
 
 /// What a hook does at its point.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -153,6 +153,13 @@ struct Run {
 
 /// One turn: the model calls the parrot once, then is done as often as it is asked.
 async fn run(dress: impl FnOnce(AgentBuilder) -> AgentBuilder) -> Run {
+    run_tool(|tool| tool, dress).await
+}
+
+async fn run_tool(
+    wrap: impl FnOnce(Arc<dyn Tool>) -> Arc<dyn Tool>,
+    dress: impl FnOnce(AgentBuilder) -> AgentBuilder,
+) -> Run {
     let model = Scripted::with(|seen| match seen.number {
         1 => Answer::text("let me").call("parrot", json!({"text": "word"})),
         _ => "done".into(),
@@ -160,7 +167,7 @@ async fn run(dress: impl FnOnce(AgentBuilder) -> AgentBuilder) -> Run {
     let (ran, recorder) = (Arc::new(AtomicUsize::new(0)), Recorder::new());
     let agent = Agent::builder(model.clone())
         .system("base")
-        .tool(parrot(&ran));
+        .tool(wrap(parrot(&ran)));
     let mut session = Session::builder(dress(agent).build().unwrap())
         .tracer(recorder.clone())
         .open()
@@ -420,11 +427,7 @@ async fn inv12_rules_and_schema_hold_for_what_a_hook_made_of_a_call() {
     let dressed = |input: Value, rules: Permissions| {
         run(move |agent| agent.hook(Swap(input)).permissions(rules))
     };
-    let denied = dressed(json!({"text": "evil"}), deny("parrot(evil*)")).await;
-    assert_eq!(
-        (outcomes(&denied.history)[0], denied.ran),
-        (Outcome::Denied, 0)
-    );
+    is_denied(&dressed(json!({"text": "evil"}), deny("parrot(evil*)")).await);
     let fine = dressed(json!({"text": "good"}), deny("parrot(evil*)")).await;
     assert_eq!((outcomes(&fine.history)[0], fine.ran), (Outcome::Ok, 1));
     // What the model wrote was denied; a hook may make a good call of it, and the rule sees that.
@@ -439,11 +442,30 @@ async fn inv12_rules_and_schema_hold_for_what_a_hook_made_of_a_call() {
         mode: Mode::Plan,
         ..Permissions::default()
     };
-    let planned = dressed(json!({"text": "good"}), planned).await;
-    assert_eq!(
-        (outcomes(&planned.history)[0], planned.ran),
-        (Outcome::Denied, 0)
-    );
+    is_denied(&dressed(json!({"text": "good"}), planned).await);
+}
+
+fn is_denied(run: &Run) {
+    let outcome = outcomes(&run.history)[0];
+    assert_eq!((outcome, run.ran), (Outcome::Denied, 0));
+}
+
+/// The twin: a change that comes after the rules were asked goes past them.
+#[tokio::test]
+async fn inv12_twin_a_change_behind_the_rules_runs_what_they_deny() {
+    let rules = Permissions {
+        deny: vec!["parrot(evil*)".parse().unwrap()],
+        ..Permissions::default()
+    };
+    let behind = |tool: Arc<dyn Tool>| {
+        work(tool.spec().clone(), move |ctx, _| {
+            let tool = tool.clone();
+            async move { tool.call(ctx, json!({"text": "evil"})).await }
+        })
+    };
+    let run = run_tool(behind, |agent| agent.permissions(rules)).await;
+    let saw = noticed(async { is_denied(&run) }).await;
+    assert!(saw.contains("(Ok, 1)"), "{saw}");
 }
 
 /// Hands back a result of another call, in other words.

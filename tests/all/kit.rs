@@ -1,11 +1,15 @@
 //! What several tests share: small tools and short words for long checks.
 //! Refuses to test anything by itself.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 
+use futures::{FutureExt, StreamExt};
 use offshoot::{
-    Event, EventKind, Lane, Message, Outcome, RetryPolicy, StopReason, Tool, ToolContext,
-    ToolOutput, ToolSpec, TypedTool, provider::Anthropic, testing::ModelServer, tool_fn, typed,
+    Event, EventKind, Lane, Message, Outcome, Result, RetryPolicy, Scope, StopReason, Tool,
+    ToolContext, ToolOutput, ToolSpec, TypedTool,
+    provider::{Anthropic, Delta, Deltas, Model, Provider, Request},
+    testing::ModelServer,
+    tool_fn, typed,
 };
 use serde_json::{Value, json};
 
@@ -119,6 +123,78 @@ pub(crate) fn claude(server: &ModelServer) -> Anthropic {
         .base_url(server.url())
         .build()
         .unwrap()
+}
+
+/// A provider whose deltas and errors pass through a function: what a client makes of an answer
+/// that lacks one of our defences.
+#[derive(Clone)]
+pub(crate) struct Through<F> {
+    provider: Arc<dyn Provider>,
+    change: F,
+}
+
+/// See [`Through`].
+pub(crate) fn through<F>(provider: impl Provider, change: F) -> Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    through_any(Arc::new(provider), change)
+}
+
+/// See [`Through`].
+pub(crate) fn through_any<F>(provider: Arc<dyn Provider>, change: F) -> Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    Through { provider, change }
+}
+
+impl<F> fmt::Debug for Through<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Through").field(&self.provider).finish()
+    }
+}
+
+impl<F> Provider for Through<F>
+where
+    F: Fn(Result<Delta>) -> Result<Delta> + Clone + Send + Sync + 'static,
+{
+    fn model(&self) -> &Model {
+        self.provider.model()
+    }
+
+    fn stream(&self, request: &Request<'_>, scope: &Scope) -> Result<Deltas> {
+        let deltas = self.provider.stream(request, scope)?;
+        // An error is the last word, also one that was made here.
+        let to_the_first_error = |over: &mut bool, delta: Result<Delta>| {
+            let now = std::mem::replace(over, delta.is_err());
+            std::future::ready((!now).then_some(delta))
+        };
+        let changed = deltas.map(self.change.clone());
+        Ok(changed.scan(false, to_the_first_error).boxed())
+    }
+}
+
+/// Runs a proof from which the defence was taken; what it says when it sees the fault.
+pub(crate) async fn noticed<T>(proof: impl Future<Output = T>) -> String {
+    seen(AssertUnwindSafe(proof).catch_unwind().await)
+}
+
+/// As [`noticed`], for a proof that waits for nothing.
+pub(crate) fn noticed_now<T>(proof: impl FnOnce() -> T) -> String {
+    seen(std::panic::catch_unwind(AssertUnwindSafe(proof)))
+}
+
+fn seen<T>(proof: std::thread::Result<T>) -> String {
+    let panic = match proof {
+        Ok(_) => panic!("without the defence the proof passes all the same"),
+        Err(panic) => panic,
+    };
+    let words = panic.downcast_ref::<String>().cloned();
+    let literal = panic
+        .downcast_ref::<&str>()
+        .map(|words| (*words).to_owned());
+    words.or(literal).unwrap_or_default()
 }
 
 /// Quick retries, for tests on a real clock.

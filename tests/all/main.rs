@@ -4,7 +4,10 @@
 mod ask;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
+#[cfg(all(unix, feature = "cli", feature = "testing"))]
+mod cli_tree;
 mod compaction;
+mod depth;
 mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
@@ -12,6 +15,7 @@ mod examples;
 mod hooks;
 mod invariants;
 mod kit;
+mod naive;
 #[cfg(feature = "local")]
 mod offline;
 mod permission;
@@ -19,6 +23,8 @@ mod retry;
 #[cfg(feature = "testing")]
 mod review;
 mod sessions;
+#[cfg(all(unix, feature = "local", feature = "testing"))]
+mod settings;
 mod steer;
 #[cfg(feature = "testing")]
 mod streams;
@@ -26,6 +32,7 @@ mod streams;
 mod testing;
 #[cfg(feature = "local")]
 mod tools;
+mod tree;
 mod turn;
 #[cfg(feature = "local")]
 mod workspace;

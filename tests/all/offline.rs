@@ -3,6 +3,10 @@
 
 #[path = "../../src/provider/offline/tests/folder.rs"]
 mod folder;
+#[path = "../../src/provider/offline/tests/parts.rs"]
+mod parts;
+#[path = "offline_tree.rs"]
+mod tree;
 
 use std::time::Duration;
 

@@ -1,6 +1,8 @@
 //! Failed model calls: which are tried again, after which wait, what watchers hear, who is asked next.
 //! Refuses the timers and framing of HTTP, which are tested beside their code.
 
+mod twins;
+
 use std::{
     sync::{
         Arc,
@@ -12,7 +14,7 @@ use std::{
 use offshoot::{
     Agent, AgentBuilder, Error, ErrorKind, EventKind, MAX_RETRY_AFTER, Message, RetryPolicy,
     Session, StopReason, TurnOutcome,
-    provider::Model,
+    provider::{Anthropic, Model},
     testing::{Answer, Cut, ModelServer, Recorder, Reply, Script, Scripted, check_history},
 };
 use serde_json::json;
@@ -135,64 +137,82 @@ async fn statuses_of_a_real_server_are_tried_again_by_class() {
         (529, 3),
     ];
     for (status, requests) in table {
-        let body = json!({"type": "error", "error": {"type": "some_error", "message": "no"}});
-        let server = ModelServer::start(Script::repeat(Reply::json(&body).status(status)));
-        let (outcome, recorder, _) = run(Agent::builder(claude(&server)).retry(quick())).await;
-        assert_eq!(server.count(), requests, "{status}");
-        assert_eq!(waits(&recorder).len() as u64, requests - 1, "{status}");
-        let error = error_of(&outcome);
-        assert_eq!(error.status(), Some(status), "{error:?}");
+        is_asked(requests, status, Agent::builder).await;
     }
-    // A server that hangs up is tried again as well.
+}
+
+/// A server that always answers so is asked so often, and its error is the turn's.
+async fn is_asked(requests: u64, status: u16, agent: impl FnOnce(Anthropic) -> AgentBuilder) {
+    let body = json!({"type": "error", "error": {"type": "some_error", "message": "no"}});
+    let server = ModelServer::start(Script::repeat(Reply::json(&body).status(status)));
+    let (outcome, recorder, _) = run(agent(claude(&server)).retry(quick())).await;
+    assert_eq!(server.count(), requests, "requests for {status}");
+    assert_eq!(waits(&recorder).len() as u64, requests - 1, "{status}");
+    let error = error_of(&outcome);
+    assert_eq!(error.status(), Some(status), "{error:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p6_a_server_that_hangs_up_is_asked_again() {
+    hung_up_on(quick()).await;
+}
+
+async fn hung_up_on(policy: RetryPolicy) {
     let server = ModelServer::start([
         Reply::hang_up(Cut::Close),
         Reply::hang_up(Cut::Reset),
         Reply::answer("fine"),
     ]);
-    let (outcome, _, _) = run(Agent::builder(claude(&server)).retry(quick())).await;
+    let (outcome, _, _) = run(Agent::builder(claude(&server)).retry(policy)).await;
     assert_eq!((outcome.text.as_str(), server.count()), ("fine", 3));
 }
 
-async fn retry_after(name: &str, value: String) -> (Duration, u64) {
+/// The wait between two requests: what it was, and what watchers were told.
+async fn retry_after(
+    name: &str,
+    value: String,
+    agent: impl FnOnce(Anthropic) -> AgentBuilder,
+) -> (Duration, u64) {
     let body = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}});
     let server = ModelServer::start([
         Reply::json(&body).status(429).header(name, value),
         Reply::answer("fine"),
     ]);
-    let (outcome, recorder, _) = run(Agent::builder(claude(&server)).retry(quick())).await;
+    let (outcome, recorder, _) = run(agent(claude(&server)).retry(quick())).await;
     assert_eq!(outcome.text, "fine");
     let requests = server.requests();
     (requests[1].at - requests[0].at, waits(&recorder)[0].1)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_wait_that_a_vendor_asks_for_is_kept() {
+async fn p1_the_wait_that_a_vendor_asks_for_is_kept() {
     let date = httpdate(SystemTime::now() + Duration::from_secs(3));
+    let plain = |model: Anthropic| Agent::builder(model);
     let (millis, seconds, date, nonsense) = tokio::join!(
-        retry_after("retry-after-ms", "300".into()),
-        retry_after("retry-after", "1".into()),
-        retry_after("retry-after", date),
-        retry_after("retry-after", "soon".into()),
+        retry_after("retry-after-ms", "300".into(), plain),
+        retry_after("retry-after", "1".into(), plain),
+        retry_after("retry-after", date, plain),
+        retry_after("retry-after", "soon".into(), plain),
     );
-    for ((real, told), least, most) in [
-        (millis, 300, 345),
-        (seconds, 1_000, 1_150),
-        (date, 1_500, 3_450),
-    ] {
-        assert!(
-            (least..=most).contains(&told),
-            "told {told}, not {least} to {most}"
-        );
-        assert!(
-            real >= Duration::from_millis(least),
-            "{real:?} is less than {least} ms"
-        );
-        assert!(
-            real <= Duration::from_millis(most + 1_500),
-            "{real:?} is more than {most} ms"
-        );
-    }
+    is_kept(millis, 300, 345);
+    is_kept(seconds, 1_000, 1_150);
+    is_kept(date, 1_500, 3_450);
     assert!(nonsense.1 <= 5, "nonsense is no wait: {nonsense:?}");
+}
+
+fn is_kept((real, told): (Duration, u64), least: u64, most: u64) {
+    assert!(
+        (least..=most).contains(&told),
+        "told {told}, not {least} to {most}"
+    );
+    assert!(
+        real >= Duration::from_millis(least),
+        "{real:?} is less than {least} ms"
+    );
+    assert!(
+        real <= Duration::from_millis(most + 1_500),
+        "{real:?} is more than {most} ms"
+    );
 }
 
 /// A date as HTTP writes it.
@@ -226,12 +246,16 @@ fn httpdate(at: SystemTime) -> String {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p2_a_wait_over_the_cap_ends_at_once_and_says_when_to_come_back() {
+    parks(Agent::builder).await;
+}
+
+async fn parks(agent: impl FnOnce(Anthropic) -> AgentBuilder) {
     let body = json!({"type": "error", "error": {"type": "rate_limit_error", "message": "slow"}});
     let server = ModelServer::start(Script::repeat(
         Reply::json(&body).status(429).header("retry-after", "3600"),
     ));
     let began = Instant::now();
-    let agent = Agent::builder(claude(&server)).build().unwrap();
+    let agent = agent(claude(&server)).build().unwrap();
     let mut session = Session::new(agent);
     let error = session.submit_message("go").text().await.unwrap_err();
     assert!(
@@ -425,16 +449,21 @@ async fn a_refusal_and_a_cancel_are_no_reason_to_ask_another_model() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p9_an_error_event_inside_a_200_is_the_same_as_its_status() {
+    errors_inside(Agent::builder).await;
+}
+
+async fn errors_inside(agent: fn(Anthropic) -> AgentBuilder) {
+    use Passes::{No, Yes};
     // The vendor's type; the kind; whether it is tried again.
     let table = [
-        ("overloaded_error", ErrorKind::Overloaded, true),
-        ("api_error", ErrorKind::Server, true),
-        ("rate_limit_error", ErrorKind::RateLimited, true),
-        ("timeout_error", ErrorKind::Timeout, true),
-        ("invalid_request_error", ErrorKind::BadRequest, false),
-        ("authentication_error", ErrorKind::Auth, false),
-        ("permission_error", ErrorKind::Forbidden, false),
-        ("not_found_error", ErrorKind::NotFound, false),
+        ("overloaded_error", ErrorKind::Overloaded, Yes),
+        ("api_error", ErrorKind::Server, Yes),
+        ("rate_limit_error", ErrorKind::RateLimited, Yes),
+        ("timeout_error", ErrorKind::Timeout, Yes),
+        ("invalid_request_error", ErrorKind::BadRequest, No),
+        ("authentication_error", ErrorKind::Auth, No),
+        ("permission_error", ErrorKind::Forbidden, No),
+        ("not_found_error", ErrorKind::NotFound, No),
     ];
     let start = r#"{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"claude-test","content":[],"stop_reason":null,"usage":{"input_tokens":1,"output_tokens":1}}}"#;
     let block =
@@ -454,29 +483,51 @@ async fn p9_an_error_event_inside_a_200_is_the_same_as_its_status() {
             }
             let error = json!({"type": "error", "error": {"type": word, "message": "it failed"}});
             body += &format!("event: error\ndata: {error}\n\n");
-            let server = ModelServer::start([Reply::sse(body), Reply::answer("fine")]);
-            let (outcome, recorder, _) = run(Agent::builder(claude(&server)).retry(quick())).await;
             let what = format!("{word} after {shown}");
-            if again {
-                assert_eq!(
-                    (outcome.text.as_str(), server.count()),
-                    ("fine", 2),
-                    "{what}: {outcome:?}"
-                );
-                assert_eq!(recorder.text(), "fine", "{what}");
-            } else {
-                assert_eq!(
-                    (error_of(&outcome).kind(), server.count()),
-                    (kind, 1),
-                    "{what}"
-                );
-            }
+            is_taken_for(kind, again, body, &what, agent).await;
         }
+    }
+}
+
+/// Whether a failure passes.
+#[derive(Clone, Copy, PartialEq)]
+enum Passes {
+    Yes,
+    No,
+}
+
+/// An answer that ends in an error is told as this kind, and tried again if it passes.
+async fn is_taken_for(
+    kind: ErrorKind,
+    passes: Passes,
+    body: String,
+    what: &str,
+    agent: fn(Anthropic) -> AgentBuilder,
+) {
+    let server = ModelServer::start([Reply::sse(body), Reply::answer("fine")]);
+    let (outcome, recorder, _) = run(agent(claude(&server)).retry(quick())).await;
+    if passes == Passes::Yes {
+        assert_eq!(
+            (outcome.text.as_str(), server.count()),
+            ("fine", 2),
+            "{what}: {outcome:?}"
+        );
+        assert_eq!(recorder.text(), "fine", "{what}");
+    } else {
+        assert_eq!(
+            (error_of(&outcome).kind(), server.count()),
+            (kind, 1),
+            "{what}"
+        );
     }
 }
 
 #[tokio::test]
 async fn p18_unknown_events_are_skipped_and_said() {
+    odd_events(Agent::builder).await;
+}
+
+async fn odd_events(agent: fn(Scripted) -> AgentBuilder) {
     use offshoot::provider::Delta;
     let odd = || Delta::Skipped {
         what: "strange_event".into(),
@@ -489,7 +540,7 @@ async fn p18_unknown_events_are_skipped_and_said() {
             }
             answer = answer.text_deltas([format!("{n} ")]);
         }
-        let (outcome, recorder, _) = run(Agent::builder(Scripted::new([answer]))).await;
+        let (outcome, recorder, _) = run(agent(Scripted::new([answer]))).await;
         assert_eq!(
             (outcome.stop, outcome.text.as_str()),
             (StopReason::Finished, "0 1 2 ")
@@ -514,6 +565,10 @@ async fn p10_a_stall_is_noticed_at_the_head_and_in_the_body() {
     let mut options = offshoot::Options::default();
     options.first_byte = Some(Duration::from_millis(200));
     options.idle = Some(Duration::from_millis(200));
+    stalls_are_noticed(options).await;
+}
+
+async fn stalls_are_noticed(options: offshoot::Options) {
     let table = [
         (
             "at the head",

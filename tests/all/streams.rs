@@ -5,6 +5,7 @@ mod chunks;
 mod cuts;
 mod differences;
 mod mangled;
+mod novelties;
 mod reading;
 mod sessions;
 mod vectors;

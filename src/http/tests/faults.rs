@@ -3,12 +3,13 @@
 
 use std::{pin::pin, time::Duration};
 
+use bytes::Bytes;
 use futures::StreamExt;
 use tokio::net::TcpListener;
 
 use super::{
-    super::MAX_EVENT, Client, Framing, Peer, SSE_HEAD, Server, all, assert_no_secrets, client,
-    data, failure,
+    super::{MAX_EVENT, replay},
+    Client, Framing, Peer, SSE_HEAD, Server, all, assert_no_secrets, client, data, failure,
 };
 use crate::error::ErrorKind;
 
@@ -206,10 +207,10 @@ async fn p7_a_cut_at_every_byte_is_an_error_and_not_an_end() {
     }
 }
 
-#[tokio::test]
-async fn p15_what_is_not_the_api_is_named_and_gives_no_frame() {
+/// What is no answer of an API: how it is read, its head, its body, what the error must name.
+fn foreign() -> [(Framing, &'static str, &'static str, &'static str); 12] {
     let gzip = "\u{1f}not really gzip";
-    for (framing, headers, body, named) in [
+    [
         (
             Framing::Sse,
             "content-type: text/html\r\n",
@@ -277,7 +278,12 @@ async fn p15_what_is_not_the_api_is_named_and_gives_no_frame() {
             "{}",
             "image/png",
         ),
-    ] {
+    ]
+}
+
+#[tokio::test]
+async fn p15_what_is_not_the_api_is_named_and_gives_no_frame() {
+    for (framing, headers, body, named) in foreign() {
         let server = Server::start(move |mut peer: Peer| async move {
             peer.answer("200 OK", &format!("{headers}request-id: r1\r\n"), body)
                 .await;
@@ -294,6 +300,18 @@ async fn p15_what_is_not_the_api_is_named_and_gives_no_frame() {
         assert!(!error.is_transient() && error.hint().unwrap().contains("base URL"));
         assert_eq!(error.request_id(), Some("r1"));
         assert_no_secrets(&error);
+    }
+}
+
+/// The twin: without a look at the head the framers make frames of some, and nothing of others.
+#[tokio::test]
+async fn p15_twin_framers_alone_do_not_know_what_they_read() {
+    for (framing, headers, body, _) in foreign() {
+        let frames: Vec<_> = replay(framing, [Bytes::from(body)]).collect().await;
+        assert!(
+            frames.iter().all(Result::is_ok),
+            "{framing:?} {headers:?}: {frames:?}"
+        );
     }
 }
 

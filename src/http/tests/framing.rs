@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
+    panic::AssertUnwindSafe,
     task::{Context, Poll},
     time::Instant,
 };
@@ -11,7 +12,10 @@ use std::{
 use bytes::Bytes;
 use eventsource_stream::EventStream;
 use futures::StreamExt;
-use proptest::prelude::*;
+use proptest::{
+    prelude::*,
+    test_runner::{TestError, TestRunner},
+};
 
 use super::super::{Frame, MAX_EVENT, body::Chunks, lines::Lines, sse::Events, whole::Whole};
 use crate::error::{Error, ErrorKind, Result};
@@ -178,65 +182,123 @@ fn p13_lines_split_anywhere() {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(300))]
-
-    /// Any bytes whatever: no panic, and any chunking gives the same events and the same error.
-    #[test]
-    fn p12_any_bytes_in_any_chunks(
-        bytes in prop::collection::vec(prop_oneof![
-            3 => prop::sample::select(b"\r\n:data event\xef\xbb\xbf\xff ".to_vec()),
-            1 => any::<u8>(),
-        ], 0..200),
-        places in prop::collection::vec(0usize..200, 0..6),
-    ) {
-        let bytes = Bytes::from(bytes);
+/// Random bytes in which much looks like a stream, and where they are cut.
+fn anything() -> impl Strategy<Value = (Bytes, Vec<usize>)> {
+    let byte = prop_oneof![
+        3 => prop::sample::select(b"\r\n:data event\xef\xbb\xbf\xff ".to_vec()),
+        1 => any::<u8>(),
+    ];
+    let bytes = prop::collection::vec(byte, 0..200);
+    let places = prop::collection::vec(0usize..200, 0..6);
+    (bytes, places).prop_map(|(bytes, places)| {
         let mut places: Vec<_> = places.into_iter().map(|at| at.min(bytes.len())).collect();
         places.sort_unstable();
-        let whole = events(&mut Fed::new([bytes.clone()]), 64);
-        let parts = events(&mut Fed::new(cut_at(&bytes, &places)), 64);
-        prop_assert_eq!(whole, parts);
-        let whole = lines(&mut Fed::new([bytes.clone()]), 64);
-        let parts = lines(&mut Fed::new(cut_at(&bytes, &places)), 64);
-        prop_assert_eq!(whole, parts);
+        (Bytes::from(bytes), places)
+    })
+}
+
+/// Whether any bytes whatever give the same in any chunks, without a panic.
+fn same_in_any_chunks<T: PartialEq + std::fmt::Debug>(
+    cases: u32,
+    read: impl Fn(Vec<Bytes>) -> T,
+) -> Result<(), TestError<(Bytes, Vec<usize>)>> {
+    let config = ProptestConfig {
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    };
+    TestRunner::new(config).run(&anything(), |(bytes, places)| {
+        let whole = read(vec![bytes.clone()]);
+        prop_assert_eq!(whole, read(cut_at(&bytes, &places)));
+        Ok(())
+    })
+}
+
+fn cases() -> u32 {
+    match std::env::var("OFFSHOOT_PROOF").as_deref() {
+        Ok("full") => 1_000_000,
+        _ => 300,
     }
+}
+
+#[test]
+fn p12_any_bytes_in_any_chunks() {
+    same_in_any_chunks(cases(), |chunks| events(&mut Fed::new(chunks), 64)).unwrap();
+    same_in_any_chunks(cases(), |chunks| lines(&mut Fed::new(chunks), 64)).unwrap();
+}
+
+/// The twin: a framer that splits each chunk by itself and believes that it is text.
+#[test]
+fn p12_twin_a_framer_that_trusts_its_chunks_fails_the_proof() {
+    let naive = |chunks: Vec<Bytes>| -> Vec<String> {
+        let texts = chunks
+            .iter()
+            .map(|chunk| std::str::from_utf8(chunk).unwrap());
+        texts
+            .flat_map(|text| text.lines().map(str::to_owned))
+            .collect()
+    };
+    same_in_any_chunks(300, naive).unwrap_err();
+    let lossy = |chunks: Vec<Bytes>| -> Vec<String> {
+        let texts = chunks.iter().map(|chunk| String::from_utf8_lossy(chunk));
+        texts
+            .flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>())
+            .collect()
+    };
+    same_in_any_chunks(300, lossy).unwrap_err();
 }
 
 #[test]
 fn p14_endless_lines_and_events_end_at_the_cap() {
     let cap = 1 << 20;
-    let chunk = Bytes::from(vec![b'x'; 16 << 10]);
-    let endless_line = |start: &'static str| {
-        std::iter::once(Bytes::from(start)).chain(std::iter::repeat_n(chunk.clone(), 1000))
-    };
-    let line = Bytes::from(format!("data: {}\n", "y".repeat(1000)));
-    let cases: [Vec<Bytes>; 4] = [
-        endless_line("data: ").collect(),
-        endless_line(": a comment ").collect(),
-        endless_line("").collect(),
-        std::iter::repeat_n(line, 20_000).collect(),
-    ];
-    for (at, chunks) in cases.into_iter().enumerate() {
+    for (at, chunks) in endless_events().into_iter().enumerate() {
         let mut fed = Fed::new(chunks);
         let (frames, error) = events(&mut fed, cap);
         assert_eq!(frames, []);
         assert_eq!(error.unwrap().kind(), ErrorKind::Limit, "case {at}");
-        assert!(
-            fed.given <= cap + (64 << 10),
-            "case {at}: {} bytes were taken",
-            fed.given
-        );
+        assert_stopped(&fed, cap);
     }
     let mut fed = Fed::new(endless_line("{"));
     assert_eq!(lines(&mut fed, cap).1.unwrap().kind(), ErrorKind::Limit);
-    assert!(fed.given <= cap + (64 << 10));
+    assert_stopped(&fed, cap);
     let mut fed = Fed::new(endless_line("{"));
     let mut whole = Whole::with_cap(&mut fed, cap);
     let error = now(poll_fn(|cx| whole.poll_frame(cx)))
         .unwrap()
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);
-    assert!(fed.given <= cap + (64 << 10));
+    assert_stopped(&fed, cap);
+}
+
+fn endless_line(start: &'static str) -> impl Iterator<Item = Bytes> {
+    let chunk = Bytes::from(vec![b'x'; 16 << 10]);
+    std::iter::once(Bytes::from(start)).chain(std::iter::repeat_n(chunk, 1000))
+}
+
+/// Lines without end, and an event of lines without end.
+fn endless_events() -> [Vec<Bytes>; 4] {
+    let line = Bytes::from(format!("data: {}\n", "y".repeat(1000)));
+    [
+        endless_line("data: ").collect(),
+        endless_line(": a comment ").collect(),
+        endless_line("").collect(),
+        std::iter::repeat_n(line, 20_000).collect(),
+    ]
+}
+
+fn assert_stopped(fed: &Fed, cap: usize) {
+    let given = fed.given;
+    assert!(given <= cap + (64 << 10), "{given} bytes were taken");
+}
+
+/// The twin: without a cap a framer takes whatever comes.
+#[test]
+fn p14_twin_without_a_cap_everything_is_taken() {
+    for chunks in endless_events() {
+        let mut fed = Fed::new(chunks);
+        assert_eq!(events(&mut fed, usize::MAX).1, None);
+        let taken = || assert_stopped(&fed, 1 << 20);
+        std::panic::catch_unwind(AssertUnwindSafe(taken)).unwrap_err();
+    }
 }
 
 #[test]

@@ -2,27 +2,32 @@
 //! Refuses every figure that no result holds: a sentence whose figure is unknown is left out.
 
 use super::{
+    combine, commands,
     facts::{self, Facts},
-    plan::{self, Ask, TOOLS, View, named},
+    figures,
+    plan::{self, Ask, View, named},
     prose::{capital, code, count, cut, fenced, quote, uncapital},
-    reading::{self, Counts},
+    reading,
+    report::Report,
     rules::{Meaning, Task, What},
+    trouble::{hopeless, lacking, trouble, with_left_out},
 };
-use crate::{message::Outcome, spec::ToolSpec};
 
 /// Entries of a list that are shown.
 const MAX_ROWS: usize = 40;
 /// The first entries of a folder that a survey names.
 const MAX_TOP: usize = 12;
-/// The largest and longest files that are named.
-const MAX_LARGE: usize = 3;
 /// Characters of a file that are shown.
 const MAX_SHOWN: usize = 16_000;
 
 /// The answer to a task, once there is nothing left to ask.
 pub(super) fn answer(meaning: &Meaning, view: &View<'_>) -> String {
     let mut out = match &meaning.task {
-        Task::Survey { path } => survey(path, view),
+        Task::Survey { path } => match view.helpers {
+            None => survey(path, view),
+            Some(_) => combine::survey(path, view),
+        },
+        Task::Report { path } => report(path, view),
         Task::Measure { what, path } => measure(what, path, view),
         Task::List { path } => list(path, view),
         Task::Find { glob, path } => find(glob, path, view),
@@ -32,6 +37,7 @@ pub(super) fn answer(meaning: &Meaning, view: &View<'_>) -> String {
             path,
         } => search(pattern, said, path, view),
         Task::Show { file, from, count } => show(file, *from, *count, view),
+        Task::Command(command) => commands::answer(command, view),
     };
     if let Some(verb) = &meaning.beyond {
         out.push_str(&format!(
@@ -41,35 +47,8 @@ pub(super) fn answer(meaning: &Meaning, view: &View<'_>) -> String {
     out
 }
 
-/// What the offline model is and can do, for a prompt that it does not understand.
-pub(super) fn help(view: &View<'_>) -> String {
-    let mut out = String::from(
-        "I am the offline model: a set of rules that needs no network. I did not understand this \
-         prompt, and I would rather say so than make something up. I can read a folder with the \
-         tools of this agent and report what they say. For example:\n\n\
-         - Survey this folder and tell me what it is\n\
-         - How many files and lines are in `src`?\n\
-         - Which are the largest files?\n\
-         - Find files matching `*.toml`\n\
-         - Search for \"TODO\"\n\
-         - Show `README.md`\n\n\
-         For anything else use a real model: set `ANTHROPIC_API_KEY`, `OPENAI_API_KEY` or \
-         `GEMINI_API_KEY`, or run Ollama, and ask again.",
-    );
-    let missing = TOOLS
-        .iter()
-        .filter(|name| !view.tools.iter().any(|spec| spec.name == **name));
-    let missing = missing.map(|name| format!("`{name}`")).collect::<Vec<_>>();
-    if !missing.is_empty() {
-        let missing = missing.join(", ");
-        out.push_str(&format!(
-            "\n\nThis agent does not offer me all I know to use; missing: {missing}."
-        ));
-    }
-    out
-}
-
-fn survey(path: &str, view: &View<'_>) -> String {
+/// What a folder is, from the tools that read it.
+pub(super) fn survey(path: &str, view: &View<'_>) -> String {
     let asks = plan::overview(path);
     if let Some(trouble) = hopeless(&asks, view) {
         return trouble;
@@ -90,21 +69,33 @@ fn survey(path: &str, view: &View<'_>) -> String {
             "{place} holds no files, only {}.",
             count(some, "folder")
         )),
-        _ => out.push(identity(&place, &facts)),
+        // Without its list, which may have been cleared, nobody knows whether it has a manifest.
+        _ if view.helpers.is_some() && facts.listing.is_none() => {}
+        _ => out.push(identity(&place, &facts, facts.mostly())),
     }
-    if let Some((file, page)) = &facts.readme
-        && page.notes.iter().any(|note| note == "(empty file)")
-    {
-        out.push(format!("Its `{file}` is there, but it is empty."));
-    }
-    out.extend(size(&facts).map(|size| with_left_out(size, view)));
-    out.extend(kinds(&facts));
+    let report = Report::of(path, &facts);
+    out.extend(empty_readme(&facts));
+    out.extend(figures::size(&report).map(|size| with_left_out(size, view)));
+    out.extend(figures::kinds(&report));
     out.extend(top(&facts));
-    out.extend(large(&facts, path));
+    out.extend(figures::large(&report));
     let details = plan::details(path, view).1;
     out.extend(trouble(&[asks, details].concat(), view));
     out.retain(|part| !part.is_empty());
     out.join("\n\n")
+}
+
+/// A survey, and at its end the figures in a form that another model can rely on.
+fn report(path: &str, view: &View<'_>) -> String {
+    let asks = plan::overview(path);
+    let text = survey(path, view);
+    if hopeless(&asks, view).is_some() {
+        return text;
+    }
+    let report = Report::of(path, &facts::gather(path, view));
+    let asks = [asks, plan::details(path, view).1].concat();
+    let line = report.with_gaps(trouble(&asks, view)).line();
+    format!("{text}\n\n{line}")
 }
 
 fn folders(facts: &Facts) -> Option<u64> {
@@ -112,12 +103,12 @@ fn folders(facts: &Facts) -> Option<u64> {
 }
 
 /// What the folder seems to be, in its own words where it has some.
-fn identity(place: &str, facts: &Facts) -> String {
+pub(super) fn identity(place: &str, facts: &Facts, mostly: Option<&str>) -> String {
     let named = match facts.name() {
         Some((name, _)) => format!(" named {}", quote(&name)),
         None => String::new(),
     };
-    let mut out = match (facts.what(), facts.mostly()) {
+    let mut out = match (facts.what(), mostly) {
         (Some((what, file)), _) => format!("{place} looks like {what}{named}: it has a `{file}`."),
         (None, Some(ending)) => {
             format!("Most files of {} end in `.{ending}`.", uncapital(place))
@@ -133,48 +124,11 @@ fn identity(place: &str, facts: &Facts) -> String {
     out
 }
 
-fn size(facts: &Facts) -> Option<String> {
-    let listing = facts.listing.as_ref();
-    let mut parts = Vec::new();
-    if let Some(files) = facts.files() {
-        let mut part = count(files, "file");
-        if let Some(folders) = folders(facts) {
-            part.push_str(&format!(" in {}", count(folders, "folder")));
-        }
-        parts.push(part);
-    }
-    if let Some(bytes) = listing.and_then(|listing| listing.bytes) {
-        parts.push(count(bytes, "byte"));
-    }
-    let mut out = match parts.is_empty() {
-        true => String::new(),
-        false => format!("It holds {}.", parts.join(", ")),
-    };
-    if let Some(lines) = facts.lines.as_ref().and_then(line_count) {
-        out.push_str(if out.is_empty() { "" } else { " " });
-        out.push_str(&lines);
-    }
-    (!out.is_empty()).then_some(out)
-}
-
-/// The sentence on lines; Grep reads text files only, and sees only those that have a line.
-fn line_count(counts: &Counts) -> Option<String> {
-    let lines = count(counts.matches?, "line");
-    Some(match counts.files {
-        Some(files) => format!("I count {lines} in {} of text.", count(files, "file")),
-        None => format!("I count {lines} of text."),
-    })
-}
-
-fn kinds(facts: &Facts) -> Option<String> {
-    let rows = facts.kinds.iter().take(MAX_LARGE * 4);
-    let rows = rows.map(|(ending, n)| format!("- `.{ending}`: {}", count(*n, "file")));
-    let rows = rows.collect::<Vec<_>>();
-    let title = match facts.paths.as_ref().is_some_and(|paths| paths.is_whole()) {
-        true => "By kind",
-        false => "Common kinds",
-    };
-    (!rows.is_empty()).then(|| format!("{title}:\n\n{}", rows.join("\n")))
+/// A README without words says nothing, which is worth a sentence.
+pub(super) fn empty_readme(facts: &Facts) -> Option<String> {
+    let (file, page) = facts.readme.as_ref()?;
+    let empty = page.notes.iter().any(|note| note == "(empty file)");
+    empty.then(|| format!("Its `{file}` is there, but it is empty."))
 }
 
 fn top(facts: &Facts) -> Option<String> {
@@ -199,35 +153,13 @@ fn top(facts: &Facts) -> Option<String> {
     (!names.is_empty()).then(|| format!("At its top: {}{more}.", names.join(", ")))
 }
 
-fn large(facts: &Facts, path: &str) -> Option<String> {
-    let line =
-        |(rows, whole): (Vec<(&str, u64)>, bool), superlative: &str, unit: &str, tool: &str| {
-            let shown = rows.iter().take(MAX_LARGE);
-            let shown = shown.map(|(file, n)| {
-                format!("{} ({})", code(facts::below(file, path)), count(*n, unit))
-            });
-            let shown = shown.collect::<Vec<_>>().join(", ");
-            let part = if whole {
-                String::new()
-            } else {
-                format!(" of those that {tool} shows")
-            };
-            (!shown.is_empty()).then(|| format!("{superlative}{part}: {shown}."))
-        };
-    let lines = [
-        line(facts.largest(), "Largest files", "byte", "`LS`"),
-        line(facts.longest(), "Longest files", "line", "`Grep`"),
-    ];
-    let lines = lines.into_iter().flatten().collect::<Vec<_>>();
-    (!lines.is_empty()).then(|| lines.join(" "))
-}
-
 fn measure(what: &What, path: &str, view: &View<'_>) -> String {
     let asks = plan::measure(what, path);
     if let Some(trouble) = hopeless(&asks, view) {
         return trouble;
     }
     let facts = facts::gather(path, view);
+    let report = Report::of(path, &facts);
     let place = capital(&named(path));
     let listing = facts.listing.as_ref();
     let holds = |n: Option<u64>, unit: &str| Some(format!("{place} holds {}.", count(n?, unit)));
@@ -235,15 +167,15 @@ fn measure(what: &What, path: &str, view: &View<'_>) -> String {
         What::Files => holds(listing.and_then(|l| l.files), "file"),
         What::Folders => holds(listing.and_then(|l| l.folders), "folder"),
         What::Bytes => holds(listing.and_then(|l| l.bytes), "byte"),
-        What::Lines => facts.lines.as_ref().and_then(line_count),
+        What::Lines => figures::lines(&report),
         What::KindLines(ending) => view.text(&Ask::lines_of(ending, path)).and_then(|text| {
             let counts = reading::counts(text);
             let (lines, files) = (count(counts.matches?, "line"), count(counts.files?, "file"));
             Some(format!("I count {lines} in {files} ending in `.{ending}`."))
         }),
-        What::Size => size(&facts),
-        What::Largest => large(&facts, path),
-        What::Kinds => kinds(&facts),
+        What::Size => figures::size(&report),
+        What::Largest => figures::large(&report),
+        What::Kinds => figures::kinds(&report),
         What::Kind(ending) => {
             let text = view.text(&Ask::glob(&format!("**/*.{ending}"), path));
             let total = text.and_then(|text| reading::paths(text).total);
@@ -422,78 +354,6 @@ fn show(file: &str, from: Option<u64>, wanted: Option<u64>, view: &View<'_>) -> 
     out
 }
 
-/// What to say when none of the questions could be asked, or none has a good answer.
-fn hopeless(asks: &[Ask], view: &View<'_>) -> Option<String> {
-    if asks.iter().any(|ask| view.text(ask).is_some()) {
-        return None;
-    }
-    let told = trouble(asks, view).collect::<Vec<_>>();
-    let asked = asks.iter().any(|ask| view.find(ask).is_some());
-    Some(if asked {
-        format!("I could not find that out. {}", told.join(" "))
-    } else {
-        lacking(asks)
-    })
-}
-
-fn lacking(asks: &[Ask]) -> String {
-    let mut names = asks
-        .iter()
-        .map(|ask| format!("`{}`", ask.tool))
-        .collect::<Vec<_>>();
-    names.dedup();
-    format!(
-        "I can only report what tools say, and this agent does not offer what this needs: {}. \
-         Give it the read-only tools of that name and ask again.",
-        names.join(", ")
-    )
-}
-
-/// What went wrong with some of the questions, in sentences.
-fn trouble<'a>(asks: &'a [Ask], view: &'a View<'_>) -> impl Iterator<Item = String> + 'a {
-    let mut told: Vec<String> = Vec::new();
-    for ask in asks {
-        let sentence = match view.find(ask) {
-            None if view.offers(ask) => continue,
-            None => format!(
-                "This agent does not offer `{}`, so what it would say is missing here.",
-                ask.tool
-            ),
-            Some(seen) => {
-                let verb = match seen.outcome {
-                    Outcome::Ok => match reading::gap(&seen.text) {
-                        Some(gap) => &format!("has not seen everything: {}", quote(gap)),
-                        None => continue,
-                    },
-                    Outcome::Denied => "was not allowed",
-                    Outcome::TimedOut => "took too long",
-                    Outcome::NeverStarted => "was never started",
-                    Outcome::Interrupted => "was interrupted",
-                    Outcome::Failed => "failed",
-                };
-                let first = seen.text.lines().find(|line| !line.trim().is_empty());
-                let words = first
-                    .map(|line| format!(": {}", quote(line.trim())))
-                    .unwrap_or_default();
-                format!("`{}` {verb}{words}", ask.tool)
-            }
-        };
-        if !told.contains(&sentence) {
-            told.push(sentence);
-        }
-    }
-    told.into_iter()
-}
-
 fn empty(place: &str, view: &View<'_>) -> String {
     with_left_out(format!("{place} is empty: 0 files and 0 folders."), view)
-}
-
-/// Says that the figures are not of everything, where the tools' descriptions say so.
-fn with_left_out(mut text: String, view: &View<'_>) -> String {
-    let says = |spec: &ToolSpec| spec.name == "LS" && spec.description.contains(".gitignore");
-    if view.tools.iter().any(says) {
-        text.push_str("\n\nHidden and ignored files are not counted.");
-    }
-    text
 }

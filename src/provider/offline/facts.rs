@@ -183,6 +183,12 @@ pub(super) struct Facts {
     marks: Vec<usize>,
 }
 
+/// What kind of thing a folder with this manifest is; `None` for a file that is no manifest.
+pub(super) fn what_is(file: &str) -> Option<&'static str> {
+    let row = MANIFESTS.iter().find(|(name, _, _)| *name == file);
+    row.map(|(_, what, _)| *what)
+}
+
 /// Everything the results say about a folder.
 pub(super) fn gather(path: &str, view: &View<'_>) -> Facts {
     let mut facts = Facts {
@@ -226,6 +232,31 @@ pub(super) fn gather(path: &str, view: &View<'_>) -> Facts {
 }
 
 impl Facts {
+    /// What is known of the files that lie directly in a folder, all of which are listed.
+    pub(super) fn beside(listing: &Listing, lines: Option<Counts>) -> Self {
+        let files = listing.beside().cloned().collect::<Vec<_>>();
+        let names = files
+            .iter()
+            .map(|entry| entry.path.clone())
+            .collect::<Vec<_>>();
+        let total = Some(files.len() as u64);
+        Self {
+            kinds: tally(names.iter().filter_map(|name| ending(name))),
+            paths: Some(Paths {
+                shown: names,
+                total,
+            }),
+            listing: Some(Listing {
+                files: total,
+                folders: Some(0),
+                bytes: files.iter().map(|entry| entry.bytes).sum(),
+                entries: files,
+            }),
+            lines,
+            ..Self::default()
+        }
+    }
+
     /// How many files there are, by LS, else by Glob.
     pub(super) fn files(&self) -> Option<u64> {
         let listed = self.listing.as_ref().and_then(|listing| listing.files);
@@ -393,7 +424,7 @@ pub(super) fn ending(path: &str) -> Option<&str> {
 }
 
 /// How often each occurs, the commonest first.
-fn tally<'a>(endings: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
+pub(super) fn tally<'a>(endings: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
     let mut counts = std::collections::BTreeMap::new();
     for ending in endings {
         *counts.entry(ending.to_owned()).or_insert(0) += 1;
@@ -403,7 +434,8 @@ fn tally<'a>(endings: impl Iterator<Item = &'a str>) -> Vec<(String, u64)> {
     rows
 }
 
-fn sort(rows: &mut [(String, u64)]) {
+/// The highest figure first, the same figures by name.
+pub(super) fn sort(rows: &mut [(String, u64)]) {
     rows.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(&b.0)));
 }
 

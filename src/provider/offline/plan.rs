@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::{
-    facts,
+    commands, crew, facts,
     reading::{self, Seen},
     rules::{Task, What},
 };
@@ -16,6 +16,8 @@ pub(super) const TOOLS: [&str; 4] = ["LS", "Glob", "Grep", "Read"];
 const DESCRIBING_LINES: u64 = 120;
 /// Lines that are shown of a search.
 const SHOWN_MATCHES: u64 = 20;
+/// How often a question is asked whose answer was cleared to make room.
+const MAX_TIMES: usize = 2;
 
 /// One question to one tool.
 #[derive(Clone, Debug, PartialEq)]
@@ -62,6 +64,13 @@ impl Ask {
     pub(super) fn lines_of(ending: &str, path: &str) -> Self {
         let mut ask = Self::lines(path);
         ask.input["glob"] = json!(format!("*.{ending}"));
+        ask
+    }
+
+    /// How many lines the files have that lie directly in a folder.
+    pub(super) fn lines_beside(path: &str) -> Self {
+        let mut ask = Self::lines(path);
+        ask.input["glob"] = json!("!*/**");
         ask
     }
 
@@ -112,16 +121,35 @@ pub(super) struct View<'a> {
     pub(super) tools: &'a [ToolSpec],
     /// Whether results from before the user's last message count.
     pub(super) reuse: bool,
+    /// Whether sub-folders are surveyed by helpers.
+    pub(super) helpers: Option<Helpers>,
+}
+
+/// What there is to know of helpers: agents below this one.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Helpers {
+    /// So many of them may be at work at once.
+    AtOnce(usize),
+    /// They were at work, and what they said was cleared to make room.
+    Lost,
 }
 
 impl View<'_> {
     /// The answer to a question, if it was asked.
     pub(super) fn find(&self, ask: &Ask) -> Option<&Seen> {
-        let counts = |seen: &Seen| seen.fresh || (self.reuse && is_usable(seen));
-        self.seen
-            .iter()
-            .rev()
-            .find(|seen| counts(seen) && seen.answers(ask))
+        let mut seen = self.seen.iter().rev();
+        seen.find(|seen| self.counts(seen) && seen.answers(ask))
+    }
+
+    /// All answers to a question, oldest first.
+    pub(super) fn all(&self, ask: &Ask) -> Vec<&Seen> {
+        let seen = self.seen.iter();
+        let answers = |seen: &&Seen| self.counts(seen) && seen.answers(ask);
+        seen.filter(answers).collect()
+    }
+
+    fn counts(&self, seen: &Seen) -> bool {
+        seen.fresh || (self.reuse && is_usable(seen))
     }
 
     /// The text of a good answer to a question.
@@ -143,11 +171,23 @@ impl View<'_> {
         })
     }
 
+    /// Whether there is no use in asking.
+    fn is_settled(&self, ask: &Ask) -> bool {
+        match self.find(ask) {
+            None => false,
+            // Many helpers say much: what was cleared because of them may be asked once more.
+            Some(seen) if self.helpers.is_some() && is_cleared(seen) => {
+                self.all(ask).len() >= MAX_TIMES
+            }
+            Some(_) => true,
+        }
+    }
+
     /// Those of the questions that can be asked and have not been.
-    fn open(&self, asks: Vec<Ask>) -> Vec<Ask> {
+    pub(super) fn open(&self, asks: Vec<Ask>) -> Vec<Ask> {
         let mut out: Vec<Ask> = Vec::new();
         for ask in asks {
-            if self.find(&ask).is_none() && self.offers(&ask) && !out.contains(&ask) {
+            if !self.is_settled(&ask) && self.offers(&ask) && !out.contains(&ask) {
                 out.push(ask);
             }
         }
@@ -156,8 +196,12 @@ impl View<'_> {
 }
 
 fn is_usable(seen: &Seen) -> bool {
-    // Old results may have been cleared to make room; then there is nothing to read in them.
-    !seen.outcome.is_error() && !seen.text.starts_with("[Old tool result")
+    !seen.outcome.is_error() && !is_cleared(seen)
+}
+
+/// Old results may have been cleared to make room; then there is nothing to read in them.
+pub(super) fn is_cleared(seen: &Seen) -> bool {
+    seen.text.starts_with("[Old tool result")
 }
 
 /// Calls to make now, with the words that announce them.
@@ -173,17 +217,9 @@ pub(super) struct Step {
 pub(super) fn next(task: &Task, view: &View<'_>) -> Option<Step> {
     let mut stages: Vec<(String, Vec<Ask>)> = Vec::new();
     match task {
-        Task::Survey { path } => {
-            let place = named(path);
-            stages.push((
-                format!(
-                    "I will survey {place}: first list it, find its files and count its lines, \
-                     then read what describes it.\n"
-                ),
-                overview(path),
-            ));
-            stages.push(details(path, view));
-        }
+        Task::Survey { path } if view.helpers.is_some() => return crew::next(path, view),
+        Task::Survey { path } | Task::Report { path } => return alone(path, view),
+        Task::Command(command) => return commands::next(command, view),
         Task::Measure { what, path } => {
             stages.push((
                 format!("I will measure {}.\n", named(path)),
@@ -232,6 +268,21 @@ pub(super) fn next(task: &Task, view: &View<'_>) -> Option<Step> {
             }
         }
     }
+    first(stages, view)
+}
+
+/// The next step of a survey without helpers.
+pub(super) fn alone(path: &str, view: &View<'_>) -> Option<Step> {
+    let say = format!(
+        "I will survey {}: first list it, find its files and count its lines, then read what \
+         describes it.\n",
+        named(path)
+    );
+    first(vec![(say, overview(path)), details(path, view)], view)
+}
+
+/// The first of these steps in which there is anything to ask.
+pub(super) fn first(stages: Vec<(String, Vec<Ask>)>, view: &View<'_>) -> Option<Step> {
     stages.into_iter().find_map(|(say, asks)| {
         let asks = view.open(asks);
         (!asks.is_empty()).then_some(Step { say, asks })

@@ -24,6 +24,8 @@ pub(super) struct Seen {
     pub(super) text: String,
     /// Whether it was called after the last thing the user said.
     pub(super) fresh: bool,
+    /// The place of the message that holds the result.
+    pub(super) at: usize,
 }
 
 /// All answered calls, oldest first. `prompt` is the place of the user's last message.
@@ -49,6 +51,7 @@ pub(super) fn seen(history: &[Kept<Message>], prompt: usize) -> Vec<Seen> {
                 outcome: result.outcome,
                 text: result.joined_text(),
                 fresh: at > prompt,
+                at,
             });
         }
     }
@@ -75,8 +78,20 @@ pub(super) struct Listing {
     pub(super) bytes: Option<u64>,
 }
 
+impl Listing {
+    /// The folders that lie directly in it.
+    pub(super) fn subs(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| e.folder && e.is_top())
+    }
+
+    /// The files that lie directly in it.
+    pub(super) fn beside(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().filter(|e| !e.folder && e.is_top())
+    }
+}
+
 /// One line of a listing.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Entry {
     /// The path below the listed folder, without a slash at its end.
     pub(super) path: String,
@@ -144,6 +159,14 @@ pub(super) fn listing(text: &str) -> Listing {
         });
     }
     out
+}
+
+/// Whether every entry of the first level is shown. The second level gets only the room that is
+/// left, so that an entry of it is the proof.
+pub(super) fn shows_whole_top(text: &str) -> bool {
+    let mut body = text.lines().skip(1);
+    let deeper = body.clone().any(|line| line.starts_with("    "));
+    deeper || !body.any(|line| is_gap(line) || (line.starts_with('(') && line.contains(" shown")))
 }
 
 /// What Glob says.

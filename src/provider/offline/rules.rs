@@ -2,6 +2,7 @@
 //! Refuses to guess at anything else; a prompt without a row is answered with the list of examples.
 
 use super::{
+    commands::Command,
     facts,
     phrase::{self, Captures},
 };
@@ -29,6 +30,10 @@ pub(super) enum Task {
         from: Option<u64>,
         count: Option<u64>,
     },
+    /// What is this folder, in a form that another model can rely on?
+    Report { path: String },
+    /// What are the agents below to do?
+    Command(Command),
 }
 
 /// A figure that can be asked for.
@@ -65,9 +70,21 @@ pub(super) struct Meaning {
     pub(super) beyond: Option<String>,
 }
 
+impl Meaning {
+    /// A task and nothing else.
+    pub(super) fn only(task: Task) -> Self {
+        Self {
+            task,
+            follows: false,
+            beyond: None,
+        }
+    }
+}
+
 /// Which task a row makes.
 #[derive(Clone, Copy)]
 enum Goal {
+    Report,
     Survey,
     Files,
     Kind,
@@ -116,6 +133,7 @@ pub(super) const CLASSES: &[(&str, &[&str])] = &[
 /// The rules, tried from the top. How phrases are written stands at [`phrase::fit`].
 #[rustfmt::skip]
 const RULES: &[(Goal, &[&str])] = &[
+    (Goal::Report, &["survey the folder {~path} and report what is in it with its numbers"]),
     (Goal::Readme, &["<show> [me] [the] readme", "what is|does [in] [the] readme [say]"]),
     (Goal::Show, &[
         "<show> [me] [the] first {n} lines [of|from|in] [the] [file] {@file}",
@@ -295,6 +313,7 @@ fn make(goal: Goal, captures: &Captures, path: &str) -> Option<Task> {
         })
     };
     match goal {
+        Goal::Report => Some(Task::Report { path }),
         Goal::Survey => Some(Task::Survey { path }),
         Goal::Files => measure(What::Files),
         Goal::Folders => measure(What::Folders),

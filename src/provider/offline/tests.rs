@@ -1,8 +1,11 @@
 //! Every rule against hand-made histories, and whole surveys of real folders through a small loop.
 //! Refuses canned truths: each figure of an answer is counted again from the folder itself.
 
+mod agents;
+mod crew;
 mod fake;
 mod folder;
+mod parts;
 mod phrases;
 mod shapes;
 
@@ -97,7 +100,7 @@ impl Talk {
         mut run: impl FnMut(&ToolCall) -> (Outcome, String),
     ) -> Heard {
         self.history.push(Kept::new(Message::user(prompt)));
-        for _ in 0..10 {
+        for _ in 0..20 {
             let heard = self.hear().await;
             let mut parts = vec![Part::text(heard.text.clone())];
             parts.extend(heard.calls.iter().cloned().map(Part::Call));

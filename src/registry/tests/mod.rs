@@ -4,6 +4,7 @@
 use std::{future::Future, time::Duration};
 
 use super::*;
+use crate::event::Ground;
 
 mod circles;
 mod growth;
@@ -17,7 +18,7 @@ fn newcomer<'a>(kind: &'a str, scope: &'a Scope) -> Newcomer<'a> {
     Newcomer {
         kind,
         description: "a test",
-        placement: Placement::Background,
+        ground: Ground::Background,
         scope,
     }
 }

@@ -140,3 +140,41 @@ async fn dead_children_are_forgotten_and_a_long_chain_is_freed_without_recursion
     root.wait().await;
     drop(leaf);
 }
+
+/// Looks when it is dropped whether the scope is quiet.
+struct Look(Scope, Arc<AtomicBool>);
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        let quiet = self.0.state().tasks.is_empty();
+        self.1.store(quiet, Ordering::SeqCst);
+    }
+}
+
+#[tokio::test]
+async fn a_scope_is_not_quiet_before_what_an_aborted_task_owned_is_gone() {
+    let quiet = Arc::new(AtomicBool::new(true));
+    for polls in 0..3 {
+        let scope = Scope::root();
+        let look = Look(scope.clone(), quiet.clone());
+        let task = scope.spawn(async move {
+            let _look = look;
+            std::future::pending::<()>().await;
+        });
+        for _ in 0..polls {
+            tokio::task::yield_now().await;
+        }
+        task.abort();
+        scope.wait().await;
+        assert!(!quiet.swap(true, Ordering::SeqCst), "after {polls} polls");
+    }
+}
+
+/// The twin: the other way round a task that never began is gone last.
+#[tokio::test]
+async fn twin_a_hold_that_goes_first_is_seen() {
+    let (scope, quiet) = (Scope::root(), Arc::new(AtomicBool::new(false)));
+    let look = Look(scope.clone(), quiet.clone());
+    drop((scope.enter(), look));
+    assert!(quiet.load(Ordering::SeqCst));
+}

@@ -126,7 +126,12 @@ fn grep(root: &Path, place: &Path, input: &Value) -> String {
     let wanted = input["pattern"].as_str().unwrap().replace('\\', "");
     let fits = |line: &str| wanted == "^" || line.contains(&wanted);
     let (mut rows, mut lines, mut total) = (Vec::new(), Vec::new(), 0);
-    for path in walk(place).iter().filter(|path| path.is_file()) {
+    let beside = |path: &Path| match input["glob"].as_str() {
+        Some("!*/**") => path.parent() == Some(place),
+        _ => true,
+    };
+    let files = walk(place);
+    for path in files.iter().filter(|path| path.is_file() && beside(path)) {
         let text = fs::read_to_string(path).unwrap();
         let name = path.strip_prefix(root).unwrap().display().to_string();
         let name = name.trim_start_matches("./");

@@ -102,6 +102,12 @@ impl Folder {
     }
 
     pub(super) fn truth(&self) -> Truth {
+        self.truth_of("")
+    }
+
+    /// The truth about one of its sub-folders.
+    pub(super) fn truth_of(&self, sub: &str) -> Truth {
+        let place = self.dir.path().join(sub);
         let mut truth = Truth {
             files: 0,
             folders: 0,
@@ -111,7 +117,7 @@ impl Folder {
             endings: BTreeMap::new(),
             sizes: BTreeMap::new(),
         };
-        let mut todo = vec![self.dir.path().to_owned()];
+        let mut todo = vec![place.clone()];
         while let Some(next) = todo.pop() {
             for entry in fs::read_dir(next).unwrap().map(Result::unwrap) {
                 if entry.file_type().unwrap().is_dir() {
@@ -133,7 +139,7 @@ impl Folder {
                 }
                 let path = entry
                     .path()
-                    .strip_prefix(self.dir.path())
+                    .strip_prefix(&place)
                     .unwrap()
                     .display()
                     .to_string();

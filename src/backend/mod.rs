@@ -1,22 +1,26 @@
 //! The contract of whatever turns a task into a stream of events, and what such a thing is given.
 //! Refuses to know which kind it is: our own loop, a CLI agent, an agent far away.
 
+mod grant;
+mod mended;
+mod shape;
+
 use std::{fmt, sync::Arc};
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde_json::Value;
-use tokio::sync::Semaphore;
 
+pub(crate) use self::mended::{Mended, Told};
+pub use self::{
+    grant::{Grant, OnChildren},
+    shape::{Selection, Shape},
+};
 use crate::{
-    budget::Meter,
     error::Result,
     event::Event,
-    hook::Hooks,
-    id::SessionId,
     message::{Message, Note},
-    permission::{Answer, Asker, Permissions},
+    permission::Answer,
     scope::{Receipt, Scope},
-    sink::Sink,
 };
 
 /// Whatever can hold a conversation. An agent is a stream: each turn of the conversation is a
@@ -33,6 +37,15 @@ pub trait Backend: Send + Sync + fmt::Debug + 'static {
 
     /// Begins a conversation.
     fn open(self: Arc<Self>, grant: Grant) -> BoxFuture<'static, Result<Box<dyn Conversation>>>;
+
+    /// A backend like this one in another shape: another system prompt, fewer tools, another model.
+    /// This is how kinds of subagents are made; `None` when this backend has no such thing.
+    ///
+    /// It may never have more than this one has.
+    fn derive(&self, shape: &Arc<Shape>) -> Option<Arc<dyn Backend>> {
+        let _ = shape;
+        None
+    }
 }
 
 /// A conversation: one turn at a time.
@@ -48,6 +61,11 @@ pub trait Conversation: Send + 'static {
     /// What was said so far, where the backend knows it.
     fn history(&self) -> Vec<Message> {
         Vec::new()
+    }
+
+    /// What a child of this conversation is given, where it can have children.
+    fn grant(&self) -> Option<Grant> {
+        None
     }
 
     /// Names the model or program that answers, for logs.
@@ -76,10 +94,11 @@ pub trait Control: Send + Sync + 'static {
 }
 
 /// One thing to do.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Task {
-    /// What is asked.
-    pub message: Message,
+    /// What is asked; `None` when there is only mail to be read.
+    pub message: Option<Message>,
     /// The JSON Schema of the answer; `None` for free text.
     pub schema: Option<Value>,
 }
@@ -88,9 +107,26 @@ impl Task {
     /// A task of words.
     pub fn new(message: impl Into<Message>) -> Self {
         Self {
-            message: message.into(),
+            message: Some(message.into()),
             schema: None,
         }
+    }
+
+    /// Nothing but to read the mail, as when a child in the background has ended.
+    pub fn mail() -> Self {
+        Self::default()
+    }
+
+    /// With a shape for the answer.
+    #[must_use]
+    pub fn answering(mut self, schema: Value) -> Self {
+        self.schema = Some(schema);
+        self
+    }
+
+    /// What is asked, as text.
+    pub fn text(&self) -> String {
+        self.message.as_ref().map(Message::text).unwrap_or_default()
     }
 }
 
@@ -130,54 +166,4 @@ impl Capabilities {
         tools: ToolCustody::Ours,
         steering: Steering::AnyTime,
     };
-}
-
-/// What a conversation is given by whoever opens it. Only ever narrower than the giver's own.
-#[derive(Clone)]
-pub struct Grant {
-    /// Which session.
-    pub session: SessionId,
-    /// Everything it starts lives in here.
-    pub scope: Scope,
-    /// Everything it spends is booked here.
-    pub meter: Meter,
-    /// The tree's one tool semaphore.
-    pub permits: Arc<Semaphore>,
-    /// Hooks from above, called before its own.
-    pub hooks: Hooks,
-    /// Rules from above; a call must pass these and its own.
-    pub permissions: Permissions,
-    /// Who is asked.
-    pub asker: Option<Arc<dyn Asker>>,
-    /// Where a child's events go; `None` for the root, whose turn stream carries them.
-    pub sink: Option<Sink>,
-}
-
-impl Grant {
-    /// Tools that run at once in one tree when nobody says otherwise.
-    pub const DEFAULT_PERMITS: usize = 10;
-
-    /// Everything, for the root of a tree.
-    pub fn root(session: SessionId, meter: Meter) -> Self {
-        Self {
-            session,
-            scope: Scope::root(),
-            meter,
-            permits: Arc::new(Semaphore::new(Self::DEFAULT_PERMITS)),
-            hooks: Hooks::default(),
-            permissions: Permissions::unrestricted(),
-            asker: None,
-            sink: None,
-        }
-    }
-}
-
-impl fmt::Debug for Grant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Grant")
-            .field("session", &self.session)
-            .field("scope", &self.scope)
-            .field("meter", &self.meter)
-            .finish_non_exhaustive()
-    }
 }

@@ -1,11 +1,18 @@
 //! Whether a tool call may run: the mode, the rules, and the person who is asked.
 //! Refuses to run anything, and never widens: a deny rule beats an ask rule beats an allow rule.
 
+mod approvals;
+mod rulebook;
+
 use std::{fmt, str::FromStr};
 
 use async_trait::async_trait;
 use serde_json::Value;
 
+pub use self::{
+    approvals::{Approvals, Pending},
+    rulebook::Rulebook,
+};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::{AgentPath, CallId},

@@ -1,0 +1,425 @@
+//! A child from its first event to its last: driven by a task of its own, ended in one order.
+//! Refuses to outlive whoever wants it: cancelled, cut off or overdue, it ends and says how.
+
+use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+
+use futures::{FutureExt, StreamExt};
+use tokio::{sync::oneshot, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    order::Order,
+    watchdog::{Overdue, Watchdog},
+};
+use crate::{
+    backend::{Backend, Conversation, Grant, Mended, Task, Told},
+    budget::Place,
+    error::{Error, ErrorKind},
+    event::{EventKind, Ground, StopReason},
+    hook::{ChildEnd, Verdict},
+    id::{AgentId, AgentPath, CallId, TurnId},
+    message::{Message, Note, Outcome, Role, Urgency},
+    registry::{Ended, Seat},
+    scope::Scope,
+    sink::Origin,
+    tool::ToolOutput,
+    usage::{Cost, Usage},
+};
+
+/// How long what a child left running may take to end, before the child is said to be over anyway.
+const CLOSE_LIMIT: Duration = Duration::from_secs(5);
+
+/// Bytes of a child's words that the note about its end carries; the rest is told on demand.
+pub const MAX_NOTE_TEXT: usize = 32 * 1024;
+
+/// How a child ended.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct Answered {
+    /// Where it lived.
+    pub agent: AgentPath,
+    /// How it ended, for whoever asked for it.
+    pub outcome: Outcome,
+    /// Its words; what it had said until then when it did not finish.
+    pub text: String,
+    /// What it used, its own children included.
+    pub usage: Usage,
+    /// What that cost.
+    pub cost: Cost,
+    /// How long it lived.
+    pub time: Duration,
+}
+
+impl From<Answered> for ToolOutput {
+    fn from(answered: Answered) -> Self {
+        Self::ended(answered.outcome, answered.text)
+    }
+}
+
+/// A child that lives. In the foreground, dropping this stops it.
+#[must_use = "a child in the foreground lives only while this does"]
+pub struct Child {
+    id: AgentId,
+    path: AgentPath,
+    scope: Scope,
+    ground: Ground,
+    answer: oneshot::Receiver<Answered>,
+    cut: CancellationToken,
+}
+
+/// Everything that a child is begun with.
+pub(super) struct Parts {
+    pub(super) order: Order,
+    pub(super) life: Duration,
+    pub(super) seat: Seat,
+    pub(super) place: Place,
+    pub(super) given: Grant,
+    pub(super) backend: Arc<dyn Backend>,
+    /// The scope in which its driver runs: the parent's, for the child waits for its own to be quiet.
+    pub(super) home: Scope,
+    pub(super) parent: Grant,
+    pub(super) turn: TurnId,
+    pub(super) call: Option<CallId>,
+}
+
+impl Child {
+    pub(super) fn begin(parts: Parts) -> Self {
+        let (sender, answer) = oneshot::channel();
+        let cut = CancellationToken::new();
+        let child = Self {
+            id: parts.seat.id().clone(),
+            path: parts.seat.path().clone(),
+            scope: parts.seat.scope().clone(),
+            ground: parts.order.ground,
+            answer,
+            cut: cut.clone(),
+        };
+        let home = parts.home.clone();
+        home.spawn(async move {
+            let answered = Driver { parts, cut }.run().await;
+            // Nobody waits for one in the background.
+            sender.send(answered).ok();
+        });
+        child
+    }
+
+    /// Its name among all agents.
+    pub fn id(&self) -> &AgentId {
+        &self.id
+    }
+
+    /// Where it lives.
+    pub fn path(&self) -> &AgentPath {
+        &self.path
+    }
+
+    /// Everything it started lives in here.
+    pub fn scope(&self) -> &Scope {
+        &self.scope
+    }
+
+    /// Waits for its end.
+    ///
+    /// Cancel safety: safe, it can be called again; an end is told once.
+    pub async fn answered(&mut self) -> Answered {
+        match (&mut self.answer).await {
+            Ok(answered) => answered,
+            Err(_) => Answered {
+                agent: self.path.clone(),
+                outcome: Outcome::Failed,
+                text: "The agent was lost; this is a bug.".into(),
+                usage: Usage::default(),
+                cost: Cost::default(),
+                time: Duration::ZERO,
+            },
+        }
+    }
+}
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        if self.ground == Ground::Foreground {
+            self.scope.cancel();
+            self.cut.cancel();
+        }
+    }
+}
+
+impl fmt::Debug for Child {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Child({})", self.path)
+    }
+}
+
+/// Drives one child to its end.
+struct Driver {
+    parts: Parts,
+    cut: CancellationToken,
+}
+
+/// How a child's turn came out.
+struct Turned {
+    stop: StopReason,
+    text: String,
+    overdue: Option<Overdue>,
+}
+
+impl Driver {
+    async fn run(self) -> Answered {
+        let since = Instant::now();
+        let sink = self.parts.given.sink.clone();
+        let path = self.parts.seat.path().clone();
+        let origin = Origin::new(&path, TurnId(0));
+        let order = &self.parts.order;
+        let start = EventKind::ChildStart {
+            kind: order.kind.clone(),
+            description: order.description.clone(),
+            ground: order.ground,
+            call: self.parts.call.clone(),
+        };
+        sink.send(origin.event(start)).await;
+        let turned = self.converse().await;
+        let (outcome, text) = words(turned, &self.parts.order);
+        let text = self.past_hooks(outcome, text).await;
+        let Driver { parts, .. } = self;
+        let (usage, cost) = parts.given.meter.spent();
+        let answered = Answered {
+            agent: path,
+            outcome,
+            text,
+            usage,
+            cost,
+            time: since.elapsed(),
+        };
+        let end = EventKind::ChildEnd {
+            outcome,
+            text: answered.text.clone(),
+            usage,
+            cost,
+        };
+        sink.send(origin.event(end)).await;
+        // What it did not spend is its parent's again before the parent hears of the end.
+        drop(parts.place);
+        if parts.order.ground == Ground::Background {
+            // The note before the seat: whoever sees the seat free finds the note.
+            let note = note(&answered, &parts.order);
+            parts.parent.desk.mailbox().push_control(note).ok();
+        }
+        let text = answered.text.clone();
+        let ended = match outcome {
+            Outcome::Ok => Ended::finished(text),
+            Outcome::Interrupted | Outcome::NeverStarted => Ended::cancelled().saying(text),
+            _ => Ended::failed(outcome.as_str()).saying(text),
+        };
+        parts.seat.leave(ended.spent(usage, cost));
+        answered
+    }
+
+    /// One conversation of one turn, and everything it started ended after it.
+    async fn converse(&self) -> Turned {
+        let parts = &self.parts;
+        let failed = |error: Error| Turned {
+            stop: StopReason::failed(error),
+            text: String::new(),
+            overdue: None,
+        };
+        let scope = parts.seat.scope();
+        let opening = AssertUnwindSafe(parts.backend.clone().open(parts.given.clone()));
+        let opened = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => None,
+            opened = scope.race(opening.catch_unwind()) => opened,
+        };
+        let mut conversation = match opened {
+            None => {
+                return Turned {
+                    stop: StopReason::Cancelled,
+                    text: String::new(),
+                    overdue: None,
+                };
+            }
+            Some(Ok(Ok(conversation))) => conversation,
+            Some(Ok(Err(error))) => return failed(error),
+            Some(Err(_)) => {
+                let text = "the agent panicked before it could begin";
+                return failed(Error::new(ErrorKind::Bug, text));
+            }
+        };
+        let mut turned = self.turn(&mut *conversation).await;
+        if !turned.stop.is_finished() && turned.text.is_empty() {
+            turned.text = last_words(&conversation.history());
+        }
+        if tokio::time::timeout(CLOSE_LIMIT, conversation.close())
+            .await
+            .is_err()
+        {
+            // What runs on a thread of its own cannot be stopped, only waited for.
+            let agents = vec![parts.seat.path().clone()];
+            let origin = Origin::new(parts.seat.path(), TurnId(1));
+            let event = origin.event(EventKind::Abandoned { agents });
+            parts.given.sink.send(event).await;
+        }
+        turned
+    }
+
+    async fn turn(&self, conversation: &mut dyn Conversation) -> Turned {
+        let parts = &self.parts;
+        let (scope, sink) = (parts.seat.scope(), &parts.given.sink);
+        let task = Task::new(Message::user(parts.order.prompt.clone()));
+        let turn = conversation.turn(task, scope.part());
+        let mut turn = Mended::new(turn, &parts.given, Told::default());
+        let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
+        let mut overdue = None;
+        loop {
+            let event = tokio::select! {
+                biased;
+                () = self.cut.cancelled() => {
+                    // Nobody waits any more: what it runs is dropped where it is.
+                    if let Some(end) = turn.cut(StopReason::Cancelled) {
+                        sink.send(end).await;
+                    }
+                    break;
+                }
+                why = watchdog.overdue(scope), if overdue.is_none() => {
+                    if let Some(event) = stalled(&why, parts) {
+                        sink.send(event).await;
+                    }
+                    overdue = Some(why);
+                    scope.cancel();
+                    continue;
+                }
+                event = turn.next() => event,
+            };
+            watchdog.heard();
+            match event {
+                Some(event) => sink.send(event).await,
+                None => break,
+            }
+        }
+        let stop = turn.stop().cloned().unwrap_or(StopReason::Cancelled);
+        Turned {
+            stop,
+            text: turn.words(),
+            overdue,
+        }
+    }
+
+    /// What the parent reads, past the parent's hooks.
+    async fn past_hooks(&self, outcome: Outcome, text: String) -> String {
+        let parts = &self.parts;
+        let hooks = &parts.parent.hooks;
+        if hooks.is_empty() {
+            return text;
+        }
+        let at = parts.parent.at(parts.turn);
+        let kind = parts.order.kind.clone();
+        let end = ChildEnd::new(parts.seat.path().clone(), kind, outcome, text);
+        let verdict = tokio::select! {
+            biased;
+            () = self.cut.cancelled() => Verdict::Keep,
+            verdict = hooks.on_child_end(&at, &end) => verdict,
+        };
+        match verdict {
+            Verdict::Keep => end.text,
+            Verdict::Change(text) => text,
+            Verdict::Refuse(reason) => format!("A hook withheld what the agent said: {reason}"),
+        }
+    }
+}
+
+fn stalled(why: &Overdue, parts: &Parts) -> Option<crate::event::Event> {
+    let Overdue::Silent(wait) = why else {
+        return None;
+    };
+    let limit = parts.order.no_progress;
+    let wait = wait.as_ref().map_or("itself".into(), ToString::to_string);
+    let reason = format!("nothing came from it for {limit:?} while it waited for {wait}; stopped");
+    let agents = vec![parts.seat.path().clone()];
+    let origin = Origin::new(parts.seat.path(), TurnId(1));
+    Some(origin.event(EventKind::Stalled { agents, reason }))
+}
+
+/// How a child's turn reads to whoever asked for it.
+fn words(turned: Turned, order: &Order) -> (Outcome, String) {
+    let Turned {
+        stop,
+        text,
+        overdue,
+    } = turned;
+    let said = |why: String| {
+        if text.is_empty() {
+            why
+        } else {
+            format!("{why} What it had said until then:\n\n{text}")
+        }
+    };
+    match (&overdue, &stop) {
+        (Some(Overdue::Deadline), _) => {
+            let text = said("The agent ran past its deadline and was stopped.".into());
+            (Outcome::TimedOut, text)
+        }
+        (Some(Overdue::Silent(_)), _) => {
+            let limit = order.no_progress;
+            let text = said(format!(
+                "Nothing came from the agent for {limit:?}; it was stopped."
+            ));
+            (Outcome::TimedOut, text)
+        }
+        (None, StopReason::Finished) if text.trim().is_empty() => {
+            (Outcome::Ok, "(The agent finished without words.)".into())
+        }
+        (None, StopReason::Finished) => (Outcome::Ok, text),
+        (None, StopReason::Cancelled) => {
+            (Outcome::Interrupted, said("The agent was stopped.".into()))
+        }
+        (None, StopReason::Truncated) => {
+            let text = said("The agent's answer was cut off at its output limit.".into());
+            (Outcome::Failed, text)
+        }
+        (None, stop) => {
+            let why = stop.clone().into_error();
+            let hint = why
+                .hint()
+                .map(|hint| format!(" ({hint})"))
+                .unwrap_or_default();
+            (
+                Outcome::Failed,
+                said(format!("The agent did not finish: {why}{hint}.")),
+            )
+        }
+    }
+}
+
+fn last_words(history: &[Message]) -> String {
+    let mut said = history.iter().rev().filter(|m| m.role == Role::Assistant);
+    said.next().map(Message::text).unwrap_or_default()
+}
+
+/// What the parent's mailbox is told. The engine escapes it into a frame that it cannot forge.
+fn note(answered: &Answered, order: &Order) -> Note {
+    let (path, outcome) = (&answered.agent, answered.outcome.as_str());
+    let about = if order.description.is_empty() {
+        &order.kind
+    } else {
+        &order.description
+    };
+    let (seconds, tokens) = (answered.time.as_secs_f64(), answered.usage.total());
+    let mut text = format!(
+        "The background agent `{path}` ({about}) has ended: {outcome}, after {seconds:.1} s and \
+         {tokens} tokens.\n\n{}",
+        answered.text
+    );
+    if text.len() > MAX_NOTE_TEXT {
+        let ends = (0..=MAX_NOTE_TEXT).rev();
+        let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
+        text.truncate(end.unwrap_or(0));
+        text.push_str(&format!(
+            "\n[cut here; TaskOutput of `{path}` has the rest]"
+        ));
+    }
+    Note {
+        from: path.to_string(),
+        text,
+        urgency: Urgency::NextStep,
+    }
+}

@@ -1,0 +1,75 @@
+//! When a child has lived too long or nothing comes from it any more.
+//! Refuses to stop it: it says when, the child's driver does.
+
+use std::{pin::Pin, time::Duration};
+
+use tokio::time::{Instant, Sleep};
+
+use crate::scope::{Scope, WaitFor};
+
+/// Watches one child: one timer, armed again only when it has rung.
+pub(super) struct Watchdog {
+    deadline: Instant,
+    limit: Duration,
+    heard: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// Why a child must be stopped.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// It lived as long as it may.
+    Deadline,
+    /// Nothing came from it for too long; what it waits for, where that is known.
+    Silent(Option<WaitFor>),
+}
+
+impl Watchdog {
+    pub(super) fn new(life: Duration, limit: Duration) -> Self {
+        let now = Instant::now();
+        let far = now + Duration::from_secs(86_400 * 365);
+        let deadline = now.checked_add(life).unwrap_or(far);
+        let first = now.checked_add(limit).unwrap_or(far).min(deadline);
+        Self {
+            deadline,
+            limit,
+            heard: now,
+            timer: Box::pin(tokio::time::sleep_until(first)),
+        }
+    }
+
+    /// Something came from the child.
+    pub(super) fn heard(&mut self) {
+        self.heard = Instant::now();
+    }
+
+    /// Ends when the child must be stopped.
+    ///
+    /// Cancel safety: safe, it can be called again.
+    pub(super) async fn overdue(&mut self, scope: &Scope) -> Overdue {
+        loop {
+            self.timer.as_mut().await;
+            let now = Instant::now();
+            if now >= self.deadline {
+                return Overdue::Deadline;
+            }
+            let silent = self.heard + self.limit;
+            let next = if now < silent {
+                silent
+            } else {
+                let waits = scope.agent_waits();
+                if !waits.iter().any(has_a_limit_of_its_own) {
+                    return Overdue::Silent(waits.into_iter().next());
+                }
+                now + self.limit
+            };
+            self.timer.as_mut().reset(next.min(self.deadline));
+        }
+    }
+}
+
+/// Waits that somebody else ends: tools, hooks and programs have deadlines, other agents have
+/// watchdogs of their own, a person may take all night.
+fn has_a_limit_of_its_own(wait: &WaitFor) -> bool {
+    !matches!(wait, WaitFor::Model(_) | WaitFor::Mail)
+}
