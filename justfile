@@ -19,6 +19,10 @@ test:
 proof:
     OFFSHOOT_PROOF=full cargo test --release --all-features
 
+# The orders that threads may run in, each tried out
+models:
+    RUSTFLAGS="--cfg offshoot_loom" cargo test --no-default-features --lib -- registry::tests::models
+
 # The documentation, warnings denied
 docs:
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --all-features

@@ -8,6 +8,8 @@ use crate::event::Ground;
 
 mod circles;
 mod growth;
+#[cfg(offshoot_loom)]
+mod models;
 mod seats;
 mod trials;
 mod watching;
