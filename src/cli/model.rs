@@ -190,9 +190,9 @@ fn permissions(matches: &ArgMatches) -> Result<Permissions> {
     Ok(Permissions {
         mode: mode.parse()?,
         allow: rules("allow")?,
+        ask: rules("ask")?,
         deny: rules("deny")?,
         unasked: Unasked::Deny,
-        ..Permissions::default()
     })
 }
 

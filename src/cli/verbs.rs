@@ -189,6 +189,7 @@ fn shared_arguments(command: Command) -> Command {
             )
             .action(ArgAction::Append),
         )
+        .arg(value("ask", "RULE", "A call that a person is asked about").action(ArgAction::Append))
         .arg(value("deny", "RULE", "A call that never runs").action(ArgAction::Append))
         .arg(
             Arg::new("trust")

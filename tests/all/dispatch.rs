@@ -24,7 +24,10 @@ use serde_json::{Value, json};
 use tokio::sync::Barrier;
 
 use crate::{
-    kit::{Dice, alone, echo, hang, names, outcomes, results, shared, size, spec, stop_of, work},
+    kit::{
+        Dice, alone, echo, hang, names, outcomes, results, shared, size, spec, status_kib, stop_of,
+        work,
+    },
     naive::{Opens, ours},
 };
 
@@ -464,12 +467,6 @@ async fn t9_sixty_four_tools_that_block_leave_the_workers_free() {
 async fn t9_twin_tools_that_block_their_worker_stop_the_heart() {
     let jitter = sixty_four(blocks_its_worker(), 4).await;
     assert!(jitter >= Duration::from_millis(250), "{jitter:?}");
-}
-
-fn status_kib(field: &str) -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }
 
 #[cfg(target_os = "linux")]

@@ -275,3 +275,10 @@ pub(crate) fn alone(test: &str) -> bool {
     assert!(said.contains("1 passed"), "{test} was not found: {said}");
     false
 }
+
+/// A figure of this process, as Linux tells it.
+pub(crate) fn status_kib(field: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(field)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}

@@ -19,6 +19,8 @@ mod naive;
 #[cfg(feature = "local")]
 mod offline;
 mod permission;
+#[cfg(all(feature = "cli", feature = "testing"))]
+mod pty;
 mod retry;
 #[cfg(feature = "testing")]
 mod review;
