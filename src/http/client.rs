@@ -22,7 +22,7 @@ use super::{
     body::Body,
     fault,
     gate::Pace,
-    governor::{Governor, Hindsight},
+    governor::Governor,
     lines::Lines,
     secrets::Secrets,
     sse::Events,
@@ -87,15 +87,11 @@ impl Client {
     /// Sends the call when first polled; dropping the stream closes the connection.
     ///
     /// Cancel safety: a frame that was not given out yet is given out by the next poll.
-    pub(crate) fn open(
-        &self,
-        call: Call,
-        hindsight: Hindsight,
-    ) -> impl Stream<Item = Result<Frame>> + Send + 'static {
+    pub(crate) fn open(&self, call: Call) -> impl Stream<Item = Result<Frame>> + Send + 'static {
         let client = self.clone();
         try_stream! {
             // Boxed, because it is large and done with before the first frame.
-            let mut frames = Box::pin(client.begin(call, hindsight)).await?;
+            let mut frames = Box::pin(client.begin(call)).await?;
             while let Some(frame) = poll_fn(|cx| frames.poll_frame(cx)).await {
                 yield frame?;
             }
@@ -109,7 +105,7 @@ impl Client {
         doors.map(|door| door.get().is_some()).collect()
     }
 
-    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Frames> {
+    async fn begin(self, call: Call) -> Result<Frames> {
         let target = Target::of(&call.url)?;
         let secrets = Secrets::of(&call, &target.url);
         let request = request(&call, &target)?;
@@ -144,17 +140,16 @@ impl Client {
             && let Some(ticket) = ticket.take()
         {
             // Now, not with the first byte of the body: others wait for this news.
-            hindsight.allow(ticket.answered(&head.headers));
+            ticket.answered(&head.headers);
         }
         if let Err(error) = head.check(&mut body, &call, &secrets).await {
-            match ticket {
-                Some(ticket) => ticket.failed(&error, Some(&head.headers)),
-                None => hindsight.failed(&error),
+            if let Some(ticket) = ticket {
+                ticket.failed(&error, Some(&head.headers));
             }
             return Err(error);
         }
         if let Some(ticket) = ticket {
-            hindsight.allow(ticket.answered(&head.headers));
+            ticket.answered(&head.headers);
         }
         Ok(match call.framing {
             Framing::Sse => Frames::Events(Events::new(body)),

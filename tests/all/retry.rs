@@ -522,43 +522,6 @@ async fn is_taken_for(
     }
 }
 
-/// How long after a refusal of one agent the request of another comes.
-async fn gap_after(refusal: Reply) -> Duration {
-    let server = ModelServer::start([refusal, Reply::answer("fine")]);
-    let agent = || Agent::builder(claude(&server)).retry(RetryPolicy::never());
-    let (outcome, _, _) = run(agent()).await;
-    assert!(!outcome.stop.is_finished(), "{:?}", outcome.stop);
-    let (outcome, _, _) = run(agent()).await;
-    assert_eq!(outcome.text, "fine");
-    let requests = server.requests();
-    requests[1].at - requests[0].at
-}
-
-fn error_inside(kind: &str) -> Reply {
-    let error = json!({"type": "error", "error": {"type": kind, "message": "no"}});
-    Reply::sse(format!("event: error\ndata: {error}\n\n"))
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p9_an_error_inside_a_200_holds_the_others_back_as_its_status_does() {
-    let body = json!({"type": "error", "error": {"type": "some_error", "message": "no"}});
-    let status = |status| Reply::json(&body).status(status);
-    for (inside, outside) in [("overloaded_error", 529), ("rate_limit_error", 429)] {
-        let (inside, outside) =
-            tokio::join!(gap_after(error_inside(inside)), gap_after(status(outside)));
-        for gap in [inside, outside] {
-            assert!(gap >= Duration::from_millis(500), "{gap:?}");
-        }
-    }
-}
-
-/// The twin: what says nothing of the vendor holds nobody back, so that the wait above is no chance.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twin_p9_an_error_that_is_the_request_s_own_holds_nobody_back() {
-    let gap = gap_after(error_inside("invalid_request_error")).await;
-    assert!(gap < Duration::from_millis(400), "{gap:?}");
-}
-
 #[tokio::test]
 async fn p18_unknown_events_are_skipped_and_said() {
     odd_events(Agent::builder).await;
