@@ -76,6 +76,14 @@ impl Client {
         SHARED.clone()
     }
 
+    /// Forgets the pace of an origin, because a new server listens at an old port.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&self, origin: &str) {
+        if let Some(governor) = &self.0.settings.governor {
+            governor.forget(origin);
+        }
+    }
+
     /// A client of its own, sharing neither connections nor pace with others.
     pub(crate) fn with_settings(settings: Settings) -> Self {
         Self(Arc::new(Shared {

@@ -51,6 +51,12 @@ impl Governor {
         })
     }
 
+    /// Forgets what an origin had asked for: somebody else listens there now.
+    #[cfg(feature = "testing")]
+    pub(crate) fn forget(&self, origin: &str) {
+        self.gates.retain(|(known, _), _| known != origin);
+    }
+
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.gates.len()

@@ -42,6 +42,7 @@ use self::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    http::Client,
     scope::Scope,
 };
 
@@ -124,6 +125,9 @@ impl ModelServer {
             Ok(bound) => bound,
             Err(error) => panic!("no port on loopback: {error}"),
         };
+        // The port may be one that another server of this process had, whose wish for a pause of an
+        // hour is not this one's.
+        Client::shared().forget(&format!("http://{address}"));
         let shared = Arc::new(Shared {
             script: script.into(),
             limits,
