@@ -1,5 +1,4 @@
-//! The orders on which nothing may depend, tried out one by one on the real code: the mailbox, the
-//! brood, the bell and the ticket run on the model checker's locks and atomics.
+//! Mailbox, brood, bell and ticket in every order of threads, on the model checker's own locks.
 //! Refuses sampling: every interleaving within the bound is run. `just models` runs this.
 
 use std::{
