@@ -42,6 +42,8 @@ pub(crate) enum Plan {
     Run { tool: Arc<dyn Tool>, input: Value },
     /// It was answered without running.
     Answered(ToolResult),
+    /// Its result is on the board already, and was told.
+    Landed,
 }
 
 /// What all calls of a message have in common.
@@ -176,6 +178,7 @@ pub(crate) fn run(
                     board.land(index, result.clone());
                     yield Step::Landed { index, result, millis: 0 };
                 }
+                Plan::Landed => {}
             }
         }
         let mut grace = None;

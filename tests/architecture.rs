@@ -30,8 +30,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[("process", "scope"), ("registry", "scope"
 /// The engine is closed: a new file here is a decision, not an accident.
 #[rustfmt::skip]
 const ENGINE: &[&str] = &[
-    "call.rs", "context.rs", "derive.rs", "ending.rs", "fold.rs", "live.rs", "mod.rs",
-    "prepare.rs", "steps.rs", "talk.rs", "turn.rs",
+    "call.rs", "context.rs", "derive.rs", "ending.rs", "fold.rs", "live.rs", "log.rs",
+    "mod.rs", "prepare.rs", "recall.rs", "steps.rs", "talk.rs", "turn.rs",
 ];
 
 /// Where serialization may be derived: words, vendors' wires, published formats, tables of the CLI.

@@ -15,8 +15,10 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, StopReason},
     hook::{Preamble, Verdict},
+    id::TurnId,
     message::{Message, Outcome, Part, ToolResult},
     scope::Scope,
+    spec::Effect,
 };
 
 /// The message of a turn, past the hooks, into the transcript; an error is why the turn must end.
@@ -38,7 +40,14 @@ pub(super) async fn submit(
     let Some(message) = message else {
         let mail = !live.talk.reach.desk.mailbox().is_empty();
         let said = before.is_some_and(|text| live.say(text.into()));
-        return if said || mail {
+        let left = live.talk.left.take().is_some();
+        if left && !said && !mail && live.talk.transcript.ends_with_words() {
+            // It had its answer, and only its end is missing.
+            live.words = live.talk.transcript.last_text();
+            return Err(StopReason::Finished);
+        }
+        // A turn that a death cut short goes on without a word.
+        return if said || mail || left {
             Ok(())
         } else {
             Err(nothing_said())
@@ -150,12 +159,23 @@ pub(super) async fn after_tool(
 pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
     let input = |plan: &Plan| match plan {
         Plan::Run { input, .. } => input.clone(),
-        Plan::Answered(_) => Value::Null,
+        Plan::Answered(_) | Plan::Landed => Value::Null,
     };
     plans.iter().map(input).collect()
 }
 
-pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
+/// What a repetition of each call would do.
+pub(super) fn effects(plans: &[Plan]) -> Vec<Effect> {
+    let effect = |plan: &Plan| match plan {
+        Plan::Run { tool, .. } => tool.spec().effect,
+        Plan::Answered(_) | Plan::Landed => Effect::Pure,
+    };
+    plans.iter().map(effect).collect()
+}
+
+/// What all calls of a message have in common. Calls that are run again after a death have the key
+/// that they had in their own turn.
+pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Terms {
     let recipe = live.talk.recipe();
     Terms {
         scope: scope.clone(),
@@ -166,7 +186,9 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
         origin: live.origin.clone(),
         key: format!(
             "{}/{}/{}",
-            live.talk.grant.session, live.origin.agent, live.origin.turn
+            live.talk.grant.session,
+            live.origin.agent,
+            turn.unwrap_or(live.origin.turn)
         ),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,

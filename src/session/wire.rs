@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
 };
 
 use super::watch::{EventWatch, Watcher};
@@ -12,6 +12,7 @@ use crate::{
     event::{Event, EventKind, FORMAT},
     id::TurnId,
     sink::Origin,
+    store::Log,
     trace::Tracers,
 };
 
@@ -21,17 +22,23 @@ pub(crate) struct Wire(Arc<Inner>);
 
 struct Inner {
     seq: AtomicU64,
+    /// Whether the first line was told.
+    begun: AtomicBool,
     tracers: Tracers,
+    log: Log,
     watchers: Mutex<Vec<Weak<Watcher>>>,
     /// How many watch, so that nobody locks while nobody does.
     count: AtomicUsize,
 }
 
 impl Wire {
-    pub(super) fn new(tracers: Tracers) -> Self {
+    /// Numbers go on after `seq`, the last of an earlier life of the session.
+    pub(super) fn new(tracers: Tracers, log: Log, seq: u64) -> Self {
         Self(Arc::new(Inner {
-            seq: AtomicU64::new(0),
+            seq: AtomicU64::new(seq),
+            begun: AtomicBool::new(false),
             tracers,
+            log,
             watchers: Mutex::default(),
             count: AtomicUsize::new(0),
         }))
@@ -40,15 +47,16 @@ impl Wire {
     /// Numbers an event and tells everybody.
     pub(super) fn tell(&self, event: &mut Event) {
         event.seq = self.0.seq.fetch_add(1, Relaxed) + 1;
+        self.0.log.tell(event);
         self.0.tracers.hear(event);
         if self.0.count.load(Relaxed) > 0 {
             self.tell_watchers(event);
         }
     }
 
-    /// The first line of a session's log; nothing when something was told already.
+    /// The first line of a run's log; nothing when it was told already.
     pub(super) fn first(&self, grant: &Grant, model: String) -> Option<Event> {
-        if self.0.seq.load(Relaxed) > 0 {
+        if self.0.begun.swap(true, Relaxed) {
             return None;
         }
         let origin = Origin::new(grant.scope.path(), TurnId(0));

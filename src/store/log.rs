@@ -10,12 +10,13 @@ use std::{
 use bytes::Bytes;
 
 use super::{
-    Batch, Body, Card, Claim, PAGE_BYTES, PAGE_ROWS, Record, Row, Store, Sum, record::now_millis,
+    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
+    Recollection, Record, Row, Store, Sum, lost, record::now_millis, replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    event::Event,
-    id::{AgentPath, SessionId, TurnId},
+    event::{Event, Ground},
+    id::{AgentPath, CallId, SessionId, TurnId},
 };
 
 /// Bytes of records that wait for their store; past this the session cannot go on.
@@ -42,6 +43,18 @@ pub enum Durability {
     Step,
 }
 
+/// What a session does with what a death left behind, and how safe it wants to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policies {
+    /// What an agent waits for before it goes on.
+    pub durability: Durability,
+    /// Calls of unknown outcome that must not be repeated unasked.
+    pub doubt: Doubt,
+    /// Agents that a parent waited for.
+    pub children: LostChildren,
+}
+
 /// What is about to happen that records must not be younger than.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Moment {
@@ -58,8 +71,13 @@ pub struct Log(Option<Arc<Writer>>);
 struct Writer {
     store: Arc<dyn Store>,
     claim: Claim,
-    durability: Durability,
+    policies: Policies,
     state: Mutex<State>,
+    /// What agents of an earlier life remember, until each is opened again.
+    memories: Mutex<Recalled>,
+    lost: Vec<LostChild>,
+    /// Pieces of messages that still grow.
+    told: Mutex<Joiner>,
     /// Held by whoever hands records over; those who wait for it find theirs written.
     turn: tokio::sync::Mutex<()>,
 }
@@ -84,12 +102,13 @@ impl Log {
         Self(None)
     }
 
-    /// The writer of the log that was claimed, whose card is this.
+    /// The writer of the log that was claimed, whose card is this and whose records came to that.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         claim: Claim,
         card: Card,
-        durability: Durability,
+        policies: Policies,
+        memories: Recalled,
     ) -> Self {
         let state = State {
             rows: VecDeque::new(),
@@ -103,8 +122,11 @@ impl Log {
         Self(Some(Arc::new(Writer {
             store,
             claim,
-            durability,
+            policies,
             state: Mutex::new(state),
+            lost: lost::lost(&memories),
+            told: Mutex::default(),
+            memories: Mutex::new(memories),
             turn: tokio::sync::Mutex::new(()),
         })))
     }
@@ -129,6 +151,47 @@ impl Log {
         self.0.as_ref().map(|writer| &writer.claim.session)
     }
 
+    /// What is done with what a death left behind.
+    pub fn policies(&self) -> Policies {
+        self.0
+            .as_ref()
+            .map_or(Policies::default(), |writer| writer.policies)
+    }
+
+    /// What an agent at this place remembers of an earlier life; taken out by asking.
+    pub(crate) fn recollect(&self, agent: &AgentPath) -> Option<Recollection> {
+        let writer = self.0.as_ref()?;
+        let mut memories = writer
+            .memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        memories.agents.remove(agent)
+    }
+
+    /// Whether an agent at this place remembers something that it has not taken up yet.
+    pub(crate) fn remembers(&self, agent: &AgentPath) -> bool {
+        self.0.as_ref().is_some_and(|writer| {
+            let memories = writer
+                .memories
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            memories.agents.contains_key(agent)
+        })
+    }
+
+    /// The agents that were alive when the session's program died.
+    pub(crate) fn lost(&self) -> &[LostChild] {
+        self.0.as_ref().map_or(&[], |writer| &writer.lost)
+    }
+
+    /// The one among them that this call had opened and waited for.
+    pub(crate) fn lost_child(&self, call: &CallId) -> Option<LostChild> {
+        let opened = |lost: &&LostChild| {
+            lost.call.as_ref() == Some(call) && lost.ground == Ground::Foreground
+        };
+        self.lost().iter().find(opened).cloned()
+    }
+
     /// Adds a record; it is written with the next commit at the latest. Never waits, never fails:
     /// what is wrong with it is told by the commit.
     pub(crate) fn write(&self, agent: &AgentPath, turn: TurnId, body: impl FnOnce() -> Body) {
@@ -137,13 +200,14 @@ impl Log {
         }
     }
 
-    /// Adds what watchers are told, but no pieces of messages: those are kept whole.
+    /// Adds what watchers are told, neighbouring pieces of messages joined.
     pub(crate) fn tell(&self, event: &Event) {
-        if let Some(writer) = &self.0
-            && !event.kind.is_delta()
-        {
-            let body = Body::Told(event.clone());
-            writer.write(Record::now(event.agent.clone(), event.turn, body));
+        if let Some(writer) = &self.0 {
+            let mut told = writer.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.take(event, |event| {
+                let (agent, turn) = (event.agent.clone(), event.turn);
+                writer.write(Record::now(agent, turn, Body::Told(event)));
+            });
         }
     }
 
@@ -156,7 +220,7 @@ impl Log {
     /// Cancel safety: safe, what was handed over is written all the same.
     pub(crate) async fn commit(&self, moment: Moment) -> Result<()> {
         let Some(writer) = &self.0 else { return Ok(()) };
-        let waits = match writer.durability {
+        let waits = match writer.policies.durability {
             Durability::Step => true,
             Durability::Turn => moment == Moment::Turn,
             Durability::Off => false,
@@ -171,10 +235,16 @@ impl Log {
         writer.state().check()
     }
 
-    /// Hands over what is left, without waiting: for the end of a session that nobody awaits.
-    pub(crate) fn hand_over(&self) {
-        if let Some(writer) = &self.0 {
-            writer.hand_over();
+    /// Waits until everything added so far is on the disk, whatever the durability.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    ///
+    /// Cancel safety: safe, what was handed over is written all the same.
+    pub async fn save(&self) -> Result<()> {
+        match &self.0 {
+            Some(writer) => writer.flush(true).await,
+            None => Ok(()),
         }
     }
 }

@@ -122,7 +122,7 @@ impl Store for MemoryStore {
             epoch: kept.epoch,
             last,
             sum,
-            hold: Some(Box::new(hold)),
+            hold: Some(hold),
         }))
     }
 
@@ -191,7 +191,8 @@ impl Store for MemoryStore {
 
     fn list(&self) -> BoxFuture<'static, Result<Vec<Card>>> {
         let shelf = self.shelf();
-        let mut cards: Vec<_> = shelf.logs.values().map(|kept| kept.card.clone()).collect();
+        let cards = shelf.logs.values().map(|kept| &kept.card);
+        let mut cards: Vec<_> = cards.filter(|card| card.records > 0).cloned().collect();
         cards.sort_by(|a, b| (b.touched, &b.id).cmp(&(a.touched, &a.id)));
         cards.truncate(MAX_LISTED);
         done(Ok(cards))

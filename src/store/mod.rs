@@ -3,9 +3,11 @@
 
 mod chain;
 mod log;
+mod lost;
 mod memory;
 mod recall;
 mod record;
+mod replay;
 #[cfg(test)]
 mod tests;
 
@@ -15,12 +17,15 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+pub(crate) use self::log::Moment;
 pub use self::{
     chain::Sum,
-    log::{Durability, Log, MAX_UNWRITTEN},
+    log::{Durability, Log, MAX_UNWRITTEN, Policies},
+    lost::{Doubt, LostChild, LostChildren},
     memory::MemoryStore,
-    recall::{Damage, Recalled, Recollection, recall},
+    recall::{Damage, Recalled, Recollection, Spent, recall},
     record::{Body, LOG_FORMAT, LoggedEffect, MAX_RECORD, Record},
+    replay::{joined, replay},
 };
 use crate::{
     error::Result,
@@ -93,7 +98,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// `Corrupt` when that cannot be told.
     fn card(&self, id: &SessionId) -> BoxFuture<'static, Result<Option<Card>>>;
 
-    /// All logs, the last touched first, at most [`MAX_LISTED`].
+    /// All logs that have records, the last touched first, at most [`MAX_LISTED`].
     ///
     /// # Errors
     /// `Corrupt` when the list is not whole.
@@ -163,7 +168,8 @@ pub struct Claim {
     /// Its sum.
     pub sum: Sum,
     /// What holds the claim, where something does: a lock on a file.
-    pub hold: Option<Box<dyn Any + Send + Sync>>,
+    /// An append in flight keeps it too.
+    pub hold: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// One record as it is kept.

@@ -28,6 +28,8 @@ pub struct Recalled {
     pub lived: u64,
     /// The number of the last event that watchers were told.
     pub told: u64,
+    /// Whether the root's last turn has no end.
+    pub unfinished: bool,
 }
 
 /// What is left of an agent that had not ended.
@@ -164,6 +166,16 @@ impl Reader {
                 self.out.ended.push((record.agent, gone.spent));
             }
             return Ok(());
+        }
+        if record.agent.depth() == 0 {
+            match &record.body {
+                // What began without a word in the conversation has not begun.
+                Body::User { .. } | Body::Note { .. } | Body::Assistant { .. } => {
+                    self.out.unfinished = record.turn.0 > 0;
+                }
+                Body::TurnEnd { .. } => self.out.unfinished = false,
+                _ => {}
+            }
         }
         let agent = self.out.agents.entry(record.agent.clone()).or_default();
         agent.turn = agent.turn.max(record.turn);

@@ -101,8 +101,6 @@ pub enum Body {
         input: RawJson,
         /// What a repetition would do.
         effect: LoggedEffect,
-        /// The key of the call, for tools that take one.
-        key: String,
     },
     /// A call has its result.
     Result {
@@ -141,6 +139,9 @@ pub enum Body {
         call: CallId,
         /// Whether the tool may run.
         allowed: bool,
+        /// The arguments that the person put in the place of the model's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input: Option<RawJson>,
     },
     /// The content of old tool results was cleared.
     Trimmed {

@@ -160,7 +160,13 @@ pub(super) async fn open(
         );
         return Err(Refusal::denied(text));
     }
-    let path = grant.desk.next_place(&kind.name);
+    // One that a death cut short goes on at its own place.
+    let again = asked.call.and_then(|call| grant.log.lost_child(call));
+    let again = again.filter(|lost| grant.log.remembers(&lost.path));
+    let path = match again {
+        Some(lost) => lost.path,
+        None => grant.desk.next_place(&kind.name),
+    };
     past_hooks(&asked, &path, &mut order).await?;
     let budget = kind.budget.and(&order.budget);
     let tool = if asked.call.is_some() {

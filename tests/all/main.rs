@@ -15,6 +15,8 @@ mod examples;
 mod hooks;
 mod invariants;
 mod kit;
+#[cfg(feature = "testing")]
+mod log;
 mod naive;
 #[cfg(feature = "local")]
 mod offline;
