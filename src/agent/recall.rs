@@ -144,6 +144,8 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
             _ => {}
         }
     }
+    // A child lives for one turn: one that had its end and was not buried yet has it again.
+    running |= grant.scope.depth() > 0 && transcript.ends_with_words();
     let left = running.then(|| left(grant, transcript, known, called_in));
     Recalled {
         turn: memory.turn,

@@ -54,6 +54,8 @@ pub(super) fn run(
                 // What a death left open is finished first.
                 let left = live.talk.left.take_if(|left| left.has_calls());
                 let calls = if left.is_some() {
+                    // Without a message of its own, the turn is this one gone on with.
+                    said = message.is_none();
                     live.open_calls()
                 } else {
                     // 2: the message, past the hooks, into the transcript

@@ -168,15 +168,17 @@ impl Log {
         memories.agents.remove(agent)
     }
 
-    /// Whether an agent at this place remembers something that it has not taken up yet.
-    pub(crate) fn remembers(&self, agent: &AgentPath) -> bool {
-        self.0.as_ref().is_some_and(|writer| {
-            let memories = writer
-                .memories
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            memories.agents.contains_key(agent)
-        })
+    /// Whether an agent at this place remembers something that it has not taken up yet; for one
+    /// that was asked something, `Some(true)`.
+    pub(crate) fn remembers(&self, agent: &AgentPath) -> Option<bool> {
+        let writer = self.0.as_ref()?;
+        let memories = writer
+            .memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.agents.get(agent)?;
+        let asked = |record: &Record| matches!(record.body, Body::User { .. });
+        Some(memory.records.iter().any(asked))
     }
 
     /// The agents that were alive when the session's program died.

@@ -245,7 +245,7 @@ impl Driver {
             overdue: None,
         };
         let scope = parts.seat.scope();
-        let again = parts.given.log.remembers(parts.seat.path());
+        let again = parts.given.log.remembers(parts.seat.path()) == Some(true);
         let opening = AssertUnwindSafe(parts.backend.clone().open(parts.given.clone()));
         let opened = tokio::select! {
             biased;

@@ -162,7 +162,7 @@ pub(super) async fn open(
     }
     // One that a death cut short goes on at its own place.
     let again = asked.call.and_then(|call| grant.log.lost_child(call));
-    let again = again.filter(|lost| grant.log.remembers(&lost.path));
+    let again = again.filter(|lost| grant.log.remembers(&lost.path).is_some());
     let path = match again {
         Some(lost) => lost.path,
         None => grant.desk.next_place(&kind.name),

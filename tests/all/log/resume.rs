@@ -4,7 +4,7 @@
 use futures::StreamExt;
 use offshoot::{
     Agent, Answer as Reply, Budget, Effect, ErrorKind, EventKind, Lane, Outcome, Permissions,
-    Session, StopReason, ToolOutput, ToolSpec,
+    Session, StopReason, ToolOutput, ToolSpec, Unasked,
     store::{Doubt, Store},
     testing::{Answer, Scripted, check_history},
 };
@@ -119,7 +119,10 @@ async fn a_question_waits_through_a_death() {
         });
         Agent::builder(script)
             .tool(act)
-            .permissions(Permissions::default())
+            .permissions(Permissions {
+                unasked: Unasked::Wait,
+                ..Permissions::default()
+            })
             .build()
             .unwrap()
     };

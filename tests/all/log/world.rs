@@ -8,8 +8,8 @@ use std::{
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, AgentKinds, Effect, Event, Lane, Message, OnChildren, Outcome, Part, Role,
-    Session, SessionBuilder, SessionId, StopReason, Tool, ToolOutput, ToolSpec,
+    Agent, AgentKinds, Effect, Event, Lane, Message, OnChildren, Outcome, Part, Role, Session,
+    SessionBuilder, SessionId, StopReason, Tool, ToolOutput, ToolSpec,
     store::{MemoryStore, Store},
     subagents,
     testing::{Answer, Scripted, Seen, check_history},
