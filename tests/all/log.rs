@@ -3,6 +3,7 @@
 
 mod boundaries;
 mod fork;
+mod histories;
 mod replay;
 mod resume;
 mod world;

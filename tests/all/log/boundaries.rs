@@ -30,7 +30,7 @@ pub(super) async fn records(
 }
 
 /// The calls whose intent is among the first records, by the deed that they do.
-fn intended(records: &[offshoot::store::Record]) -> HashSet<String> {
+pub(super) fn intended(records: &[offshoot::store::Record]) -> HashSet<String> {
     let mut deeds = HashSet::new();
     for record in records {
         if let Body::Intent { tool, input, .. } = &record.body {
