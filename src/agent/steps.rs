@@ -182,6 +182,7 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Ter
         permits: live.talk.grant.permits.clone(),
         sink: live.talk.grant.sink.clone(),
         message: Arc::default(),
+        store: live.talk.grant.log.store().cloned(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
         key: format!(

@@ -2,6 +2,7 @@
 //! Refuses to know what a record means to an agent, and that there is only one machine.
 
 mod chain;
+mod kept;
 mod log;
 mod lost;
 mod memory;
@@ -17,9 +18,9 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::log::Moment;
 pub use self::{
     chain::Sum,
+    kept::{KEPT_PIECE, read_kept},
     log::{Durability, Log, MAX_UNWRITTEN, Policies},
     lost::{Doubt, LostChild, LostChildren},
     memory::MemoryStore,
@@ -27,6 +28,7 @@ pub use self::{
     record::{Body, LOG_FORMAT, LoggedEffect, MAX_RECORD, Record},
     replay::{joined, replay},
 };
+pub(crate) use self::{kept::keep_pieces, log::Moment};
 use crate::{
     error::Result,
     id::SessionId,

@@ -4,6 +4,8 @@
 mod boundaries;
 mod fork;
 mod histories;
+#[cfg(feature = "local")]
+mod large;
 mod replay;
 mod resume;
 mod world;
