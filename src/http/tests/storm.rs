@@ -245,7 +245,7 @@ async fn p9_twin_a_governor_without_hindsight_holds_nobody_back() {
 /// The twins: the same agents without a governor lose their turns; and if they are stubborn enough
 /// to lose none, they hammer the vendor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p3_without_the_governor_the_figures_are_violated() {
+async fn p3_twin_without_the_governor_the_figures_are_violated() {
     let refusal = Refusal::Status("529 Busy");
     let figures = storm(None, policy(2), refusal).await;
     figure(format_args!("not governed: {figures:?}"));
