@@ -33,6 +33,7 @@ struct Flood {
     begins: &'static str,
     goes_on: Vec<u8>,
     times: u64,
+    ends: &'static str,
 }
 
 impl Flood {
@@ -44,6 +45,7 @@ impl Flood {
             begins,
             goes_on,
             times,
+            ends: "",
         }
     }
 }
@@ -96,6 +98,7 @@ fn serve(listener: &TcpListener, reader: Reader, flood: &Flood) {
         begins: "data: {}\n\n",
         goes_on: Vec::new(),
         times: 0,
+        ends: "",
     };
     answer(listener, reader, &drop);
     answer(listener, reader, flood);
@@ -113,7 +116,8 @@ fn answer(listener: &TcpListener, reader: Reader, flood: &Flood) {
     let mut says = |bytes: &[u8]| peer.write_all(bytes);
     let begun = says(head.as_bytes()).and_then(|()| says(flood.begins.as_bytes()));
     // Whoever has enough closes.
-    let _ = begun.and_then(|()| (0..flood.times).try_for_each(|_| says(&flood.goes_on)));
+    let gone_on = begun.and_then(|()| (0..flood.times).try_for_each(|_| says(&flood.goes_on)));
+    let _ = gone_on.and_then(|()| says(flood.ends.as_bytes()));
 }
 
 /// The other process; in the one of the tests it has nothing to do.
@@ -199,12 +203,39 @@ fn p14_an_event_of_endless_lines_costs_less_than_two_caps() {
     assert_flat(&told, "an event of endless lines");
 }
 
+/// An event just below the cap is held as a line, as an event and as what it says, and no more.
+#[test]
+fn p14_the_largest_event_costs_a_few_times_its_size() {
+    let large = |begins, ends| Flood {
+        begins,
+        goes_on: vec![b'x'; 1 << 20],
+        times: 15,
+        ends,
+    };
+    let delta = "event: content_block_start\n\
+        data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n\
+        event: content_block_delta\n\
+        data: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"";
+    let line = "{\"message\":{\"content\":\"";
+    for (reader, flood, times) in [
+        (Reader::Anthropic, large(delta, "\"}}\n\n"), 5),
+        (Reader::Ollama, large(line, "\"}}\n"), 3),
+    ] {
+        let told = read(reader, flood);
+        println!("an event of 15 MiB: grew by {} KiB", told.grown_kib);
+        assert!(told.grown_kib < times * CAP_KIB, "{told:?}");
+        // It was read: what is missing is the end.
+        assert_eq!(told.end, format!("{:?}", Some(ErrorKind::Disconnected)));
+    }
+}
+
 #[test]
 fn p14_a_million_tiny_events_cost_nothing() {
     let flood = Flood {
         begins: "",
         goes_on: "event: new\ndata: {}\n\n".repeat(1000).into(),
         times: 1000,
+        ends: "",
     };
     let told = read(Reader::Anthropic, flood);
     assert_eq!(told.end, format!("{:?}", Some(ErrorKind::Disconnected)));
