@@ -12,6 +12,7 @@ mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
 mod examples;
+mod floods;
 mod hooks;
 mod invariants;
 mod kit;
