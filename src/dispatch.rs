@@ -19,6 +19,7 @@ use tokio::{
 };
 
 use crate::{
+    id::SessionId,
     message::{Content, Outcome, ToolCall, ToolResult},
     scope::{Scope, WaitFor},
     sink::{Origin, Sink},
@@ -51,8 +52,8 @@ pub(crate) struct Terms {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) sink: Sink,
     pub(crate) origin: Origin,
-    /// Makes a call's key unique beyond its message.
-    pub(crate) key: String,
+    /// Makes a call's key unique beyond its agent.
+    pub(crate) session: SessionId,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
     /// What the calling agent hands down to agents it opens.
@@ -280,7 +281,7 @@ impl Running {
             scope: scope.clone(),
             origin: terms.origin.clone(),
             call: call.id.clone(),
-            key: format!("{}/{}", terms.key, call.id),
+            session: Some(terms.session.clone()),
             sink: terms.sink.clone(),
             output: Output::with_cap(terms.output_cap),
             deadline: Instant::now().checked_add(limit),

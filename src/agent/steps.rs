@@ -164,10 +164,7 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
         message: Arc::default(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
-        key: format!(
-            "{}/{}/{}",
-            live.talk.grant.session, live.origin.agent, live.origin.turn
-        ),
+        session: live.talk.grant.session.clone(),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
     }

@@ -25,8 +25,9 @@ impl Rulebook {
     /// With one more page.
     #[must_use]
     pub fn with(&self, page: &Permissions) -> Self {
-        // A page that forbids nothing and asks nothing need not be turned at each call.
-        if *page == Permissions::unrestricted() || self.pages.last() == Some(page) {
+        // A page that forbids nothing and asks nothing need not be turned at each call, nor one that
+        // was turned already: a long chain of agents has no more pages than it has kinds.
+        if *page == Permissions::unrestricted() || self.pages.contains(page) {
             return self.clone();
         }
         Self {
