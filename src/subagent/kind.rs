@@ -53,7 +53,8 @@ pub(super) enum Body {
 pub(super) struct Shapes {
     /// May start agents itself, when its tools say so.
     pub(super) branch: Arc<Shape>,
-    /// May not, because no deeper agents are allowed.
+    /// May not, because no deeper agents are allowed: it is not offered the tool, and one that calls
+    /// it all the same hears of the limit.
     pub(super) leaf: Arc<Shape>,
 }
 
@@ -138,7 +139,7 @@ impl AgentKind {
 impl Shapes {
     pub(super) fn of(shape: Shape) -> Self {
         let mut leaf = shape.clone();
-        leaf.tools = leaf.tools.without([super::AGENT]);
+        leaf.tools = leaf.tools.withholding([super::AGENT]);
         Self {
             branch: Arc::new(shape),
             leaf: Arc::new(leaf),

@@ -2,7 +2,10 @@
 //! Refuses scenarios of its own where a table will do: the same scene runs at each depth.
 
 mod doors;
+mod engine;
+mod guards;
 mod hooks;
 mod invariants;
 mod permission;
 mod rig;
+mod trust;
