@@ -8,4 +8,5 @@ mod hooks;
 mod invariants;
 mod permission;
 mod rig;
+#[cfg(all(unix, feature = "cli", feature = "testing"))]
 mod trust;

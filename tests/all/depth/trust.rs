@@ -1,8 +1,6 @@
 //! A project folder's files and the agents below the root, by the real command and real programs.
 //! Refuses what the loader says of files, which `settings` has.
 
-#![cfg(unix)]
-
 use std::{
     io::Write,
     path::Path,
