@@ -10,7 +10,7 @@ use std::{
 /// Module and floor, in the order of ARCHITECTURE.md. A module uses only lower floors.
 #[rustfmt::skip]
 const FLOORS: &[(&str, u8)] = &[
-    ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
+    ("environment", 0), ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
     ("usage", 0),
     ("budget", 1), ("durable", 1), ("http", 1), ("process", 1), ("redact", 1), ("registry", 1),
     ("scope", 1), ("sink", 1),

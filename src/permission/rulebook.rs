@@ -59,7 +59,8 @@ impl Rulebook {
     pub fn restricts(&self) -> bool {
         let restricts = |page: &Permissions| {
             let asks = page.mode != Mode::Bypass && page.unasked != Unasked::Allow;
-            page.mode == Mode::Plan || asks || !page.deny.is_empty() || !page.ask.is_empty()
+            let rules = !page.deny.is_empty() || !page.ask.is_empty();
+            page.mode == Mode::Plan || asks || rules || page.paths.is_some()
         };
         self.pages.iter().any(restricts)
     }

@@ -7,7 +7,7 @@ use crate::{
     backend::{Backend, Selection, Shape},
     budget::Budget,
     error::{Error, ErrorKind, Result},
-    permission::{Mode, Permissions},
+    permission::{Mode, Paths, Permissions},
     provider::{self, Provider},
 };
 
@@ -35,6 +35,10 @@ pub struct AgentKind {
     pub(super) body: Body,
     pub(super) budget: Budget,
     pub(super) deadline: Option<Duration>,
+    /// Which files it may reach, of those that its parent may.
+    pub(super) paths: Option<Paths>,
+    /// Which variables its programs see, of those that its parent's do.
+    pub(super) environment: Option<Arc<[String]>>,
     /// The model by name, opened when the first agent of this kind is.
     pub(super) model: Option<String>,
 }
@@ -67,6 +71,8 @@ impl AgentKind {
             body: Body::Shaped(Shapes::of(Shape::default())),
             budget: Budget::default(),
             deadline: None,
+            paths: None,
+            environment: None,
             model: None,
         }
     }
@@ -107,6 +113,20 @@ impl AgentKind {
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
+        self
+    }
+
+    /// Which files it may reach, of those that its parent may.
+    #[must_use]
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = Some(paths);
+        self
+    }
+
+    /// Which variables the programs see that are started for it, of those that its parent's see.
+    #[must_use]
+    pub fn environment<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.environment = Some(names.into_iter().map(Into::into).collect());
         self
     }
 

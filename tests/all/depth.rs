@@ -6,6 +6,8 @@ mod engine;
 mod guards;
 mod hooks;
 mod invariants;
+#[cfg(all(unix, feature = "cli", feature = "testing"))]
+mod narrow;
 mod permission;
 mod rig;
 #[cfg(all(unix, feature = "cli", feature = "testing"))]

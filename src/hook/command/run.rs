@@ -61,6 +61,7 @@ impl Command {
         let program = Program::shell(&self.row.command)
             .named(&self.name)
             .cwd(&*self.folder)
+            .environment(&at.environment)
             .env("CLAUDE_PROJECT_DIR", &*self.folder)
             .env("OFFSHOOT_PROJECT_DIR", &*self.folder)
             .stdin(told.to_string());
