@@ -73,6 +73,7 @@
 //! | `rustls` | yes | TLS; without it only `http://` addresses work |
 //! | `tiktoken` | yes | exact token counts for OpenAI's models; without it they are estimated |
 //! | `local` | yes | the disk and programs: `tools`, `Workspace`, `settings`, `process`, `JsonLines`; without it the crate can touch neither |
+//! | `sqlite` | no | `store::SqliteStore`, which keeps session logs in a file; SQLite is compiled in |
 //! | `cli` | no | the `offshoot` command, as the module `cli` and as a program |
 //! | `testing` | no | the module `testing` |
 //! | `full` | no | all of these |
@@ -80,7 +81,6 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // Floor 0: words.
-mod environment;
 mod error;
 mod event;
 mod id;
@@ -143,7 +143,6 @@ pub use crate::{
     },
     budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
-    environment::Environment,
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
     hook::{ChildEnd, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
@@ -156,8 +155,8 @@ pub use crate::{
     },
     options::{Delivery, Effort, Options},
     permission::{
-        Answer, Approvals, Asker, Mode, Paths, Pending, Permissions, Question, Rule, Rulebook,
-        Ruling, Unasked,
+        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling,
+        Unasked,
     },
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{
@@ -171,7 +170,7 @@ pub use crate::{
         TurnOutcome, TurnStream, WATCH_CAPACITY,
     },
     sink::{SINK_CAPACITY, Sink},
-    spec::{Access, Effect, Lane, Reach, ToolSpec},
+    spec::{Access, Effect, Lane, ToolSpec},
     subagent::{
         AGENT, AgentGroup, AgentKind, AgentKinds, AgentTool, Answered, Child,
         DEFAULT_CHILD_DEADLINE, GroupPolicy, MAX_NOTE_TEXT, NO_PROGRESS, Order, Refusal, subagents,
