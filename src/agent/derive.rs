@@ -56,8 +56,7 @@ impl Agent {
             Some(permissions) => permissions.clone(),
             None => Permissions::unrestricted(),
         };
-        let tools = recipe.tools.select(|spec| shape.tools.takes(spec));
-        recipe.tools = tools.withhold(|spec| !shape.tools.offers(spec));
+        recipe.tools = recipe.tools.select(|spec| shape.tools.takes(spec));
         if let Some(system) = &shape.system {
             recipe.system = Cow::clone(system).into_owned();
         }

@@ -105,7 +105,11 @@ impl<'a> Live<'a> {
     }
 
     pub(super) fn at(&self) -> HookContext {
-        self.talk.grant.at(self.origin.turn)
+        HookContext::new(
+            self.talk.grant.session.clone(),
+            self.origin.turn,
+            self.talk.grant.scope.clone(),
+        )
     }
 
     pub(super) fn model(&self, index: usize) -> &Model {

@@ -12,12 +12,10 @@ use super::{
 use crate::{
     backend::{Backend, Grant, OnChildren, Shape, ToolCustody},
     budget::{Limit, Spent},
-    environment::Environment,
     event::Ground,
     hook::{Spawn, Verdict},
     id::{AgentPath, CallId, TurnId},
     message::Outcome,
-    permission::{Permissions, Rulebook},
     registry::Newcomer,
     scope::{Scope, WaitFor},
     tool::ToolOutput,
@@ -155,9 +153,7 @@ pub(super) async fn open(
         return Err(Refusal::failed("the prompt is empty", hint));
     }
     let backend = backend(grant, kinds, kind, &order)?;
-    let (rules, environment) = narrowed(grant, kind);
-    let custody = grant.needs_custody() || rules.restricts();
-    if backend.capabilities().tools == ToolCustody::Foreign && custody {
+    if backend.capabilities().tools == ToolCustody::Foreign && grant.needs_custody() {
         let text = format!(
             "`{}` runs its own tools, and hooks or rules of this session would not hold for them",
             order.kind
@@ -201,8 +197,6 @@ pub(super) async fn open(
         scope: seat.scope().clone(),
         meter,
         desk: seat.desk(),
-        rules,
-        environment,
         on_children: OnChildren::Wait,
         backend: backend.clone(),
         ..grant.clone()
@@ -223,19 +217,6 @@ pub(super) async fn open(
         turn: asked.turn,
         call: asked.call.cloned(),
     }))
-}
-
-/// The rules and the environment of a child: its parent's, and its kind's on top.
-fn narrowed(grant: &Grant, kind: &AgentKind) -> (Rulebook, Environment) {
-    let rules = match &kind.paths {
-        Some(paths) => grant.rules.with(&Permissions::within(paths.clone())),
-        None => grant.rules.clone(),
-    };
-    let environment = match &kind.environment {
-        Some(names) => grant.environment.narrowed(names.iter().cloned()),
-        None => grant.environment.clone(),
-    };
-    (rules, environment)
 }
 
 /// What answers.

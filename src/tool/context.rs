@@ -9,7 +9,7 @@ use super::Output;
 use crate::{
     error::{Error, ErrorKind, Result},
     event::EventKind,
-    id::{AgentPath, CallId, SessionId, TurnId},
+    id::{AgentPath, CallId, TurnId},
     scope::Scope,
     sink::{Origin, Sink},
 };
@@ -24,10 +24,7 @@ pub(crate) struct ContextInner {
     pub(crate) scope: Scope,
     pub(crate) origin: Origin,
     pub(crate) call: CallId,
-    /// `None` when the tool was called by hand.
-    pub(crate) session: Option<SessionId>,
-    /// The turn by which its key is known.
-    pub(crate) called_in: TurnId,
+    pub(crate) key: String,
     pub(crate) sink: Sink,
     pub(crate) output: Output,
     pub(crate) deadline: Option<Instant>,
@@ -53,8 +50,7 @@ impl ToolContext {
                 origin: Origin::new(scope.path(), TurnId(0)),
                 scope,
                 call: CallId::new(call),
-                session: None,
-                called_in: TurnId(0),
+                key: call.to_owned(),
                 sink,
                 output: Output::default(),
                 deadline: None,
@@ -81,18 +77,8 @@ impl ToolContext {
 
     /// The same for a repetition of the same call after a crash: hand it to services that know
     /// idempotency keys, and declare `Effect::Keyed`.
-    ///
-    /// It names the whole way down to the agent, so it is put together when it is asked for: a key
-    /// for each call of a long chain would cost the square of its length.
-    pub fn key(&self) -> String {
-        let inner = &self.inner;
-        match &inner.session {
-            Some(session) => format!(
-                "{session}/{}/{}/{}",
-                inner.origin.agent, inner.called_in, inner.call
-            ),
-            None => inner.call.to_string(),
-        }
+    pub fn key(&self) -> &str {
+        &self.inner.key
     }
 
     /// When the engine gives up on this call.

@@ -20,7 +20,7 @@ use super::{
     run, similar,
 };
 use crate::{
-    spec::{Reach, ToolSpec},
+    spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{FileKind, Limits, Stop, Walk, WorkError, Workspace, shown},
 };
@@ -61,7 +61,7 @@ impl TypedTool for Glob {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().reaches(Reach::Pattern).subject("pattern")
+        spec.reads().subject("pattern")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{aliases, hidden::Hidden, notice, pattern::compile, run, similar};
 use crate::{
-    spec::{Reach, ToolSpec},
+    spec::ToolSpec,
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{FileKind, Limits, Stop, Walk, WorkError, Workspace, shown},
 };
@@ -62,7 +62,7 @@ impl TypedTool for Ls {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().reaches(Reach::Tree).subject("path")
+        spec.reads().subject("path")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

@@ -24,8 +24,6 @@ mod offline;
 mod permission;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod pty;
-#[cfg(all(unix, feature = "cli", feature = "testing"))]
-mod pty_tree;
 mod retry;
 #[cfg(feature = "testing")]
 mod review;
@@ -33,6 +31,8 @@ mod sessions;
 #[cfg(all(unix, feature = "local", feature = "testing"))]
 mod settings;
 mod steer;
+#[cfg(all(feature = "sqlite", feature = "testing"))]
+mod store;
 #[cfg(feature = "testing")]
 mod streams;
 #[cfg(feature = "testing")]

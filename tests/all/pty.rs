@@ -28,14 +28,14 @@ use pty_process::{
 use serde_json::json;
 
 /// Longer than anything here takes on a busy machine.
-pub(super) const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(20);
 
-pub(super) const CTRL_C: &str = "\x03";
-pub(super) const CTRL_D: &str = "\x04";
+const CTRL_C: &str = "\x03";
+const CTRL_D: &str = "\x04";
 const UP: &str = "\x1b[A";
 
 /// A terminal with the command in it.
-pub(super) struct Terminal {
+struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     screen: Arc<Mutex<String>>,
@@ -44,7 +44,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    pub(super) fn run(dir: &Path, args: &[&str], dress: impl FnOnce(Command) -> Command) -> Self {
+    fn run(dir: &Path, args: &[&str], dress: impl FnOnce(Command) -> Command) -> Self {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(40, 120)).unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -84,16 +84,12 @@ impl Terminal {
         }
     }
 
-    pub(super) fn resize(&self, rows: u16, columns: u16) {
-        self.pty.resize(Size::new(rows, columns)).unwrap();
-    }
-
-    pub(super) fn press(&self, keys: &str) {
+    fn press(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until this is shown, after what was waited for before; gives what came in between.
-    pub(super) fn until(&mut self, what: &str) -> String {
+    fn until(&mut self, what: &str) -> String {
         let began = Instant::now();
         loop {
             {
@@ -112,12 +108,12 @@ impl Terminal {
     }
 
     /// Waits for the prompt of the conversation.
-    pub(super) fn prompt(&mut self) -> String {
+    fn prompt(&mut self) -> String {
         self.until("> ")
     }
 
     /// Waits for the end of the process.
-    pub(super) fn ended(&mut self) -> ExitStatus {
+    fn ended(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -131,7 +127,7 @@ impl Terminal {
         }
     }
 
-    pub(super) fn all(&self) -> String {
+    fn all(&self) -> String {
         self.screen.lock().unwrap().clone()
     }
 }
@@ -144,14 +140,14 @@ impl Drop for Terminal {
 }
 
 /// A server that answers, and a runtime that it lives in.
-pub(super) fn serve(script: impl Into<Script>) -> (tokio::runtime::Runtime, ModelServer) {
+fn serve(script: impl Into<Script>) -> (tokio::runtime::Runtime, ModelServer) {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async { ModelServer::start(script) });
     (runtime, server)
 }
 
-pub(super) fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
+fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
     let url = server.url();
     move |command| {
         command
@@ -160,7 +156,7 @@ pub(super) fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
     }
 }
 
-pub(super) fn used(input: u64, output: u64) -> Usage {
+fn used(input: u64, output: u64) -> Usage {
     Usage {
         input,
         output,

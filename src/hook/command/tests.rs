@@ -36,8 +36,7 @@ fn said<T>(verdict: Verdict<T>, words: impl FnOnce(T) -> String) -> Said {
 fn place(event: &Event) -> HookContext {
     let root = Scope::root();
     let scope = match event.name {
-        // A kind whose name ends in digits, and its second child.
-        "SubagentStop" => root.child_at(root.path().nth("phase-3", 2)),
+        "SubagentStop" => root.child("explore-2"),
         _ => root,
     };
     HookContext::new(SessionId::new("s1"), TurnId(3), scope)
@@ -77,11 +76,11 @@ async fn at(hooks: &Hooks, point: Point, at: &HookContext) -> Said {
         Point::OnStop => said(hooks.on_stop(at, "shown").await, message),
         Point::BeforeCompact => said(hooks.before_compact(at, 7).await, text),
         Point::OnSpawn => {
-            let spawn = Spawn::new(at.agent.nth("explore", 3), "explore", "shown");
+            let spawn = Spawn::new(at.agent.child("explore-3"), "explore", "shown");
             said(hooks.on_spawn(at, &spawn).await, text)
         }
         Point::OnChildEnd => {
-            let place = at.agent.nth("explore", 3);
+            let place = at.agent.child("explore-3");
             let end = ChildEnd::new(place, "explore", Outcome::Ok, "shown");
             said(hooks.on_child_end(at, &end).await, text)
         }
@@ -427,13 +426,13 @@ async fn a_command_is_told_where_it_is_and_what_happens() {
     let stop = told(named("SubagentStop")).await;
     assert_eq!(
         (&stop["agent"], &stop["agent_type"]),
-        (&json!("root/phase-3/2"), &json!("phase-3"))
+        (&json!("root/explore-2"), &json!("explore"))
     );
     assert_eq!(stop["stop_hook_active"], false);
     let spawn = told(named("SubagentStart")).await;
     assert_eq!(
         (&spawn["agent"], &spawn["parent"]),
-        (&json!("root/explore/3"), &json!("root"))
+        (&json!("root/explore-3"), &json!("root"))
     );
     assert_eq!(
         (&spawn["prompt"], &spawn["run_in_background"]),
