@@ -7,6 +7,8 @@ mod faults;
 mod fork;
 mod format;
 mod histories;
+#[cfg(all(unix, feature = "sqlite"))]
+mod kills;
 #[cfg(feature = "local")]
 mod large;
 mod replay;
