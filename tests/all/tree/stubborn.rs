@@ -13,7 +13,7 @@ use offshoot::{
     ChildEnd, Control, Conversation, Event, EventKind, Grant, Ground, Hook, HookContext, Message,
     Note, OnChildren, Outcome, Receipt, SINK_CAPACITY, Scope, Session, SessionHandle, StopReason,
     Task, Tracer, TurnId, Urgency, Verdict, subagents,
-    testing::{Answer, Recorder},
+    testing::{Answer, Recorder, Scripted},
 };
 use serde_json::json;
 
@@ -21,7 +21,10 @@ use super::{
     basics::{by_prompt, steps},
     stage::{Stage, agent, aside, audit, ends, order, until},
 };
-use crate::kit::{hang, shared, work};
+use crate::{
+    kit::{hang, shared, work},
+    naive::naive,
+};
 
 /// What a guest does wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -116,6 +119,45 @@ fn host(wrong: Wrong, ground: Ground, deadline: Option<u64>) -> Agent {
         .tools(subagents(kinds))
         .build()
         .unwrap()
+}
+
+/// A guest that takes itself for the root, as a loop does that was written for one agent.
+#[tokio::test(start_paused = true)]
+async fn a_backend_cannot_speak_for_the_agent_above_it() {
+    for ground in BOTH {
+        let model = by_prompt(move |seen, first| match (first, steps(seen)) {
+            ("go", 0) => Answer::empty().call(
+                "Agent",
+                json!({
+                    "description": "a guest",
+                    "prompt": "part",
+                    "subagent_type": "guest",
+                    "run_in_background": ground == Ground::Background,
+                }),
+            ),
+            _ => "done".into(),
+        });
+        let guest = naive(Scripted::forever("I am the root"), Vec::new());
+        let kind = AgentKind::new("guest", "Is loud").backend(Arc::new(guest));
+        let kinds = AgentKinds::none().with(kind).unwrap();
+        let recipe = Agent::builder(model).tools(subagents(kinds));
+        let mut stage = Stage::new(recipe.build().unwrap(), Budget::unlimited()).await;
+        let outcome = stage.session.submit_message("go").finish().await;
+        assert_eq!(outcome.text, "done", "{ground:?}: not the guest's end");
+        let events = stage.close().await;
+        let of = |path: &str| events.iter().filter(|e| e.agent.as_str() == path).count();
+        assert!(
+            of("root/guest/1") >= 5,
+            "{ground:?}: {}",
+            of("root/guest/1")
+        );
+        let below = events.iter().filter(|e| e.agent.depth() == 1);
+        assert!(
+            below
+                .into_iter()
+                .all(|e| e.parent == Some(AgentPath::root()))
+        );
+    }
 }
 
 const BOTH: [Ground; 2] = [Ground::Foreground, Ground::Background];
