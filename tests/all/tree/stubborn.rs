@@ -11,8 +11,8 @@ use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 use offshoot::{
     Agent, AgentKind, AgentKinds, AgentPath, AgentRegistry, Backend, Budget, Capabilities,
     ChildEnd, Control, Conversation, Event, EventKind, Grant, Ground, Hook, HookContext, Message,
-    Note, OnChildren, Outcome, Receipt, SINK_CAPACITY, Scope, Session, SessionHandle, StopReason,
-    Task, Tracer, TurnId, Urgency, Verdict, subagents,
+    Note, OnChildren, Outcome, Receipt, SINK_CAPACITY, Scope, Session, SessionHandle, Spawn,
+    StopReason, Task, Tracer, TurnId, Urgency, Verdict, subagents,
     testing::{Answer, Recorder, Scripted},
 };
 use serde_json::json;
@@ -246,6 +246,29 @@ async fn a_slow_hook_does_not_hold_up_the_end_of_a_session() {
     let took = began.elapsed();
     assert!(took < Duration::from_secs(2), "{took:?}");
     assert_eq!(ends(&events)[0].1, Outcome::Interrupted);
+}
+
+/// Stops the agent that asks for a child, and says yes to the child.
+struct Stops;
+
+#[async_trait]
+impl Hook for Stops {
+    async fn on_spawn(&self, at: &HookContext, _: &Spawn) -> Verdict<String> {
+        at.scope.cancel();
+        Verdict::Keep
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_child_that_comes_too_late_takes_nothing() {
+    let model = by_prompt(|_, _| Answer::empty().call("Agent", order("part")));
+    let mut stage = Stage::with(agent(model, []), |session| session.hook(Stops)).await;
+    let before = stage.meter.left();
+    let outcome = stage.session.submit_message("go").finish().await;
+    assert_eq!(outcome.stop, StopReason::Cancelled);
+    let after = stage.meter.left();
+    assert_eq!((before.spawns, before.live), (after.spawns, after.live));
+    assert!(ends(&stage.close().await).is_empty());
 }
 
 /// The hook still has its say while nobody is in a hurry.
