@@ -172,6 +172,14 @@ pub(super) async fn open(
         None => grant.desk.next_place(&kind.name),
     };
     past_hooks(&asked, &path, &mut order).await?;
+    let home = match order.ground {
+        Ground::Background => &grant.scope,
+        _ => asked.foreground,
+    };
+    if home.is_cancelled() {
+        let hint = "Nothing more can be started here.";
+        return Err(Refusal::failed("the agent that asks was stopped", hint));
+    }
     let budget = kind.budget.and(&order.budget);
     let tool = if asked.call.is_some() {
         super::AGENT
@@ -182,14 +190,6 @@ pub(super) async fn open(
         .meter
         .reserve(&path, tool, budget)
         .map_err(|spent| Refusal::spent(&spent))?;
-    let home = match order.ground {
-        Ground::Background => &grant.scope,
-        _ => asked.foreground,
-    };
-    if home.is_cancelled() {
-        let hint = "Nothing more can be started here.";
-        return Err(Refusal::failed("the agent that asks was stopped", hint));
-    }
     let newcomer = Newcomer {
         kind: &kind.name,
         description: &order.description,

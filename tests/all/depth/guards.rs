@@ -111,7 +111,7 @@ impl Hook for Nosy {
 }
 
 /// The bottom opens this many children, in turns in the foreground and behind, and calls a tool.
-const WIDE: usize = 12;
+const WIDE: usize = 8;
 
 fn crowd(tower: Tower) -> Scripted {
     let bottom = tower.depth;
@@ -160,7 +160,7 @@ async fn looked_at(tower: Tower, lock: Option<Arc<std::sync::Mutex<()>>>) -> usi
         watch.next().await.expect("somebody came");
         session.close().await;
     };
-    let all = futures::stream::iter(0..size(8, 40));
+    let all = futures::stream::iter(0..size(3, 24));
     all.for_each_concurrent(None, session).await;
     assert!(registry.is_empty(), "{tower}: {:?}", registry.list());
     looks.load(SeqCst)
