@@ -2,4 +2,11 @@
 //! Refuses to know how an agent uses them, which `log` tests.
 
 mod contract;
+mod damage;
+#[cfg(target_os = "linux")]
+mod faults;
 mod planted;
+#[cfg(unix)]
+mod processes;
+mod shelf;
+mod versions;
