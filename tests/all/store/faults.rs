@@ -20,6 +20,9 @@ use crate::kit::size;
 const EIO: i32 = 5;
 const ENOSPC: i32 = 28;
 
+/// KiB that are given free in the end.
+const BALLAST: usize = 160;
+
 /// Orders to the library that makes calls fail; see `tests/data/faults/failing.c`.
 fn order(order: &str) -> bool {
     File::open(format!("/fail-{order}")).unwrap_err().kind() == Io::AlreadyExists
@@ -165,9 +168,13 @@ fn d6_a_full_disk_is_told_keeps_what_it_has_and_goes_on_when_there_is_room() {
     }
     let home = tempfile::tempdir().unwrap();
     let home = home.path().to_str().unwrap();
-    for kib in [96, 128, 200, 400].into_iter().chain(size(0..0, 60..300)) {
+    for kib in [16, 48, 96, 128, 200, 400]
+        .into_iter()
+        .chain(size(0..0, 4..300))
+    {
+        let all = kib + BALLAST;
         let script = format!(
-            "mount -t tmpfs -o size={kib}k tmpfs \"$1\" && exec \"$0\" --exact {TEST} --nocapture"
+            "mount -t tmpfs -o size={all}k tmpfs \"$1\" && exec \"$0\" --exact {TEST} --nocapture"
         );
         let mut child = own(&script);
         child.arg(std::env::current_exe().unwrap()).arg(home);
@@ -183,7 +190,7 @@ fn say_skipped() {
 
 async fn full_disk(folder: &Path) {
     let ballast = folder.join("ballast");
-    std::fs::write(&ballast, vec![0; 48 * 1024]).unwrap();
+    std::fs::write(&ballast, vec![0; BALLAST * 1024]).unwrap();
     let path = folder.join("store");
     let store = match SqliteStore::open(&path) {
         Ok(store) => store,
