@@ -29,7 +29,7 @@ pub(super) async fn submit(
     let at = live.at();
     let hooks = live.talk.hooks.clone();
     let mut before = None;
-    if live.talk.turns.0 == 1 && live.talk.grant.scope.depth() == 0 {
+    if std::mem::take(&mut live.talk.untouched) && live.talk.grant.scope.depth() == 0 {
         match live.scope.race(hooks.on_session_start(&at)).await {
             None => return Err(live.cancelled()),
             Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),
@@ -185,12 +185,8 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Ter
         store: live.talk.grant.log.store().cloned(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
-        key: format!(
-            "{}/{}/{}",
-            live.talk.grant.session,
-            live.origin.agent,
-            turn.unwrap_or(live.origin.turn)
-        ),
+        session: live.talk.grant.session.clone(),
+        called_in: turn.unwrap_or(live.origin.turn),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
     }

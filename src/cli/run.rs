@@ -64,7 +64,7 @@ async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
     let mut show = Renderer::new();
     let mut turn = opened.session.submit_message(prompt);
     let mut exit = Exit::Failed;
-    while let Some(event) = turn.next().await {
+    while let Some(event) = show.next(&mut turn).await {
         if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
         }

@@ -18,6 +18,7 @@ pub use self::chain::{Hooks, Point};
 pub use self::command::{CommandHook, MAX_HOOK_OUTPUT, command_hooks};
 pub use self::tree::{ChildEnd, Spawn};
 use crate::{
+    environment::Environment,
     id::{AgentPath, SessionId, TurnId},
     message::{Message, Note, ToolCall, ToolResult},
     options::Options,
@@ -47,17 +48,37 @@ pub struct HookContext {
     pub turn: TurnId,
     /// The agent's own scope, which outlives the turn: what a hook starts belongs in here.
     pub scope: Scope,
+    /// What the programs see that are started for this agent.
+    pub environment: Environment,
+    /// Whether the session was taken up again from its log in this life of the program.
+    pub resumed: bool,
 }
 
 impl HookContext {
-    /// A turn of the agent that lives in this scope.
+    /// A turn of the agent that lives in this scope, whose programs see all that this process does.
     pub fn new(session: SessionId, turn: TurnId, scope: Scope) -> Self {
         Self {
             session,
             agent: scope.path().clone(),
             turn,
             scope,
+            environment: Environment::inherited(),
+            resumed: false,
         }
+    }
+
+    /// The same in a session that was taken up again.
+    #[must_use]
+    pub fn resumed(mut self, resumed: bool) -> Self {
+        self.resumed = resumed;
+        self
+    }
+
+    /// The same with another environment.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
     }
 }
 
@@ -162,7 +183,8 @@ pub trait Hook: Send + Sync + 'static {
         Verdict::Keep
     }
 
-    /// The first turn of a session begins; a child is a part of its session and has no start of its
+    /// The first turn of a session begins, or the first after it was taken up again from its log,
+    /// which [`resumed`](HookContext::resumed) says; a child is a part of its session and has no start of its
     /// own here. A change is text that is put before its message; what several hooks say is joined.
     /// Refusal ends the turn. Fails open.
     async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {

@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -27,6 +28,14 @@ const TITLE: usize = 80;
 
 /// Bytes that may wait before they are handed over without being asked for.
 const HAND_OVER: usize = 1024 * 1024;
+
+/// How often a store is asked again whose answer was lost, and how long after the first time; each
+/// further wait is twice as long.
+const ASKED_AGAIN: u32 = 5;
+const ASK_AFTER: Duration = Duration::from_millis(20);
+
+/// How long one answer of a store is waited for; what it was asked may happen all the same.
+pub const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -134,6 +143,11 @@ impl Log {
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether it was there before this life of the program.
+    pub fn is_resumed(&self) -> bool {
+        self.0.as_ref().is_some_and(|writer| writer.claim.last > 0)
     }
 
     /// Where it is kept.
@@ -271,6 +285,7 @@ impl Writer {
     async fn flush(&self, sync: bool) -> Result<()> {
         let wanted = self.state().last;
         let _turn = self.turn.lock().await;
+        let mut asked = 0;
         loop {
             let batch = {
                 let state = self.state();
@@ -288,10 +303,23 @@ impl Writer {
             };
             // Dropping this here leaves the rows in place: they are handed over again, and a store
             // that has them already says so.
-            let answer = self.store.append(&self.claim, batch).await;
+            let append = self.store.append(&self.claim, batch);
+            let answer = tokio::time::timeout(STORE_LIMIT, append).await;
+            let answer = answer.unwrap_or_else(|_| Err(too_slow()));
+            if let Err(error) = &answer
+                && error.kind() == ErrorKind::Uncertain
+                && asked < ASKED_AGAIN
+            {
+                tokio::time::sleep(ASK_AFTER * 2u32.pow(asked)).await;
+                asked += 1;
+                continue;
+            }
             let mut state = self.state();
             match answer {
-                Ok(last) => state.confirm(last, sync),
+                Ok(last) => {
+                    asked = 0;
+                    state.confirm(last, sync);
+                }
                 Err(error) => {
                     if error.kind() == ErrorKind::Fenced {
                         state.broken = Some(error.clone());
@@ -312,6 +340,11 @@ impl Writer {
             drop(self.store.append(&self.claim, batch));
         }
     }
+}
+
+fn too_slow() -> Error {
+    let text = format!("the store did not answer within `{STORE_LIMIT:?}`");
+    Error::new(ErrorKind::Timeout, text).with_hint("is the disk full or far away?")
 }
 
 impl Drop for Writer {

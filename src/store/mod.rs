@@ -25,7 +25,7 @@ pub use self::sqlite::SqliteStore;
 pub use self::{
     chain::Sum,
     kept::{KEPT_PIECE, read_kept},
-    log::{Durability, Log, MAX_UNWRITTEN, Policies},
+    log::{Durability, Log, MAX_UNWRITTEN, Policies, STORE_LIMIT},
     lost::{Doubt, LostChild, LostChildren},
     memory::MemoryStore,
     recall::{Damage, Recalled, Recollection, Spent, recall},
