@@ -156,7 +156,12 @@ fn said(record: &Record, detail: Detail) -> String {
     }
     match &record.body {
         Body::User { message } => {
-            let words = harmless(&message.text()).trim_end().replace('\n', "\n  ");
+            let media = message.parts.iter().filter_map(|part| match part {
+                Part::Media(media) => Some(format!(" [{}]", media.mime)),
+                _ => None,
+            });
+            let words = message.text() + &media.collect::<String>();
+            let words = harmless(&words).trim_end().replace('\n', "\n  ");
             format!("\n{}\n", painted(Stream::Out, "1", &format!("> {words}")))
         }
         Body::Assistant { message, .. } => message

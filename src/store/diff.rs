@@ -82,7 +82,7 @@ impl Difference {
 /// for words in ["What can you do?", "What can you do?", "How many files are there?"] {
 ///     let agent = Agent::builder(Offline::new()).build()?;
 ///     let mut session = Session::builder(agent).store_arc(store.clone()).open().await?;
-///     session.submit_message(words).outcome().await;
+///     session.submit_message(words).finish().await;
 ///     ids.push(session.id().clone());
 ///     session.close().await;
 /// }

@@ -77,7 +77,7 @@ fn is_false(told: &bool) -> bool {
 /// let here: Arc<dyn Store> = Arc::new(MemoryStore::new());
 /// let agent = Agent::builder(Offline::new()).build()?;
 /// let mut session = Session::builder(agent).store_arc(here.clone()).open().await?;
-/// session.submit_message("What can you do?").outcome().await;
+/// session.submit_message("What can you do?").finish().await;
 /// let records = session.last_record();
 ///
 /// let there: Arc<dyn Store> = Arc::new(MemoryStore::new());

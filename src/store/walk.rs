@@ -23,7 +23,7 @@ use crate::{
 /// let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
 /// let agent = Agent::builder(Offline::new()).build()?;
 /// let mut session = Session::builder(agent).store_arc(store.clone()).open().await?;
-/// session.submit_message("What can you do?").outcome().await;
+/// session.submit_message("What can you do?").finish().await;
 ///
 /// let mut rows = walk(&store, session.id());
 /// while let Some(row) = rows.next().await {
