@@ -22,6 +22,7 @@ use tokio::{
 
 use self::whole::Whole;
 use crate::{
+    id::{SessionId, TurnId},
     message::{Content, Outcome, ToolCall, ToolResult},
     scope::{Scope, WaitFor},
     sink::{Origin, Sink},
@@ -57,8 +58,10 @@ pub(crate) struct Terms {
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) sink: Sink,
     pub(crate) origin: Origin,
-    /// Makes a call's key unique beyond its message.
-    pub(crate) key: String,
+    /// Makes a call's key unique beyond its agent.
+    pub(crate) session: SessionId,
+    /// The turn by which their keys are known: an earlier one for calls that run again.
+    pub(crate) called_in: TurnId,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
     /// Where the whole of a large output is kept.
@@ -289,7 +292,8 @@ impl Running {
             scope: scope.clone(),
             origin: terms.origin.clone(),
             call: call.id.clone(),
-            key: format!("{}/{}", terms.key, call.id),
+            session: Some(terms.session.clone()),
+            called_in: terms.called_in,
             sink: terms.sink.clone(),
             output: Output::with_keeper(terms.output_cap, keeper(terms.store.as_ref())),
             deadline: Instant::now().checked_add(limit),

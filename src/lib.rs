@@ -81,6 +81,7 @@
 #![warn(clippy::print_stdout, clippy::print_stderr)]
 
 // Floor 0: words.
+mod environment;
 mod error;
 mod event;
 mod id;
@@ -143,6 +144,7 @@ pub use crate::{
     },
     budget::{Budget, Limit, MAX_LEDGER_ROWS, MORE, Meter, Place, ProcessSlot, Spent},
     dispatch::{CANCEL_GRACE, DEFAULT_TOOL_DEADLINE, TREE_GRACE},
+    environment::Environment,
     error::{Error, ErrorKind, Result},
     event::{Compaction, Event, EventKind, FORMAT, Ground, StopReason},
     hook::{ChildEnd, Hook, HookContext, Hooks, Point, Preamble, Spawn, Verdict},
@@ -155,8 +157,8 @@ pub use crate::{
     },
     options::{Delivery, Effort, Options},
     permission::{
-        Answer, Approvals, Asker, Mode, Pending, Permissions, Question, Rule, Rulebook, Ruling,
-        Unasked,
+        Answer, Approvals, Asker, Mode, Paths, Pending, Permissions, Question, Rule, Rulebook,
+        Ruling, Unasked,
     },
     redact::{Redactor, RedactorStream, SecretRefused},
     registry::{
@@ -170,7 +172,7 @@ pub use crate::{
         TurnOutcome, TurnStream, WATCH_CAPACITY,
     },
     sink::{SINK_CAPACITY, Sink},
-    spec::{Access, Effect, Lane, ToolSpec},
+    spec::{Access, Effect, Lane, Reach, ToolSpec},
     subagent::{
         AGENT, AgentGroup, AgentKind, AgentKinds, AgentTool, Answered, Child,
         DEFAULT_CHILD_DEADLINE, GroupPolicy, MAX_NOTE_TEXT, NO_PROGRESS, Order, Refusal, subagents,

@@ -6,7 +6,10 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{
+            AtomicBool, AtomicUsize,
+            Ordering::{Acquire, Relaxed, Release},
+        },
     },
     task::{Context, Poll, Waker},
 };
@@ -31,6 +34,8 @@ pub struct Sink(Arc<Shared>);
 
 struct Shared {
     state: Mutex<State>,
+    /// Whether somebody reads; also looked at by those who are told of an event under the lock.
+    read: AtomicBool,
     /// How many events wait, so that a reader need not lock to see that there are none.
     waiting: AtomicUsize,
     room: Semaphore,
@@ -57,6 +62,7 @@ impl Sink {
     pub fn new(outlet: impl Fn(Event) + Send + Sync + 'static) -> Self {
         Self(Arc::new(Shared {
             state: Mutex::default(),
+            read: AtomicBool::new(false),
             waiting: AtomicUsize::new(0),
             room: Semaphore::new(SINK_CAPACITY),
             outlet: Box::new(outlet),
@@ -70,7 +76,10 @@ impl Sink {
 
     /// Begins to read. There is one reader at a time: a second one takes over.
     pub(crate) fn read(&self) -> SinkReader {
-        self.0.state().reader = Reader::Reading(None);
+        let mut state = self.0.state();
+        state.reader = Reader::Reading(None);
+        self.0.read.store(true, Release);
+        drop(state);
         SinkReader {
             sink: self.clone(),
             batch: VecDeque::new(),
@@ -95,7 +104,7 @@ impl Sink {
 
     /// Whether a turn of the root is being watched.
     pub(crate) fn is_read(&self) -> bool {
-        matches!(self.0.state().reader, Reader::Reading(_))
+        self.0.read.load(Acquire)
     }
 
     #[expect(
@@ -207,6 +216,7 @@ impl Drop for SinkReader {
         }
         shared.waiting.fetch_sub(count, Relaxed);
         state.reader = Reader::Away;
+        shared.read.store(false, Release);
         drop(state);
         shared.room.add_permits(count);
     }

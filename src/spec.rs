@@ -23,6 +23,8 @@ pub struct ToolSpec {
     pub access: Access,
     /// How long it may run; `None` for the engine's default.
     pub deadline: Option<Duration>,
+    /// Which files it can reach.
+    pub reach: Reach,
     /// The name of the argument that rules such as `Read(src/**)` look at.
     pub subject: Option<Cow<'static, str>>,
 }
@@ -43,6 +45,7 @@ impl ToolSpec {
             effect: Effect::Once,
             access: Access::Acts,
             deadline: None,
+            reach: Reach::Nothing,
             subject: None,
         }
     }
@@ -74,6 +77,13 @@ impl ToolSpec {
     #[must_use]
     pub fn access(mut self, access: Access) -> Self {
         self.access = access;
+        self
+    }
+
+    /// Which files it can reach.
+    #[must_use]
+    pub fn reaches(mut self, reach: Reach) -> Self {
+        self.reach = reach;
         self
     }
 
@@ -125,6 +135,24 @@ pub enum Effect {
     Keyed,
     /// It must not be repeated unasked. The default.
     Once,
+}
+
+/// Which files a tool can reach, for agents that are held to paths. Where it names a file, that is
+/// the subject of its call: see `Tool::subjects`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reach {
+    /// No file of the workspace. The default.
+    #[default]
+    Nothing,
+    /// The one that it names.
+    File,
+    /// The one that it names, and everything in it when it is a folder.
+    Tree,
+    /// Those that fit the pattern that it names.
+    Pattern,
+    /// Any, as a shell can: it is refused where paths are limited.
+    Anything,
 }
 
 /// What a tool touches, for permission.

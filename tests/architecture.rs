@@ -10,7 +10,7 @@ use std::{
 /// Module and floor, in the order of ARCHITECTURE.md. A module uses only lower floors.
 #[rustfmt::skip]
 const FLOORS: &[(&str, u8)] = &[
-    ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
+    ("environment", 0), ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
     ("usage", 0),
     ("budget", 1), ("durable", 1), ("http", 1), ("process", 1), ("redact", 1), ("registry", 1),
     ("scope", 1), ("sink", 1),
@@ -198,6 +198,53 @@ fn serializes(file: &str, text: &str) -> Option<String> {
     (derives && !allowed).then(|| format!("{file}: serialization is derived elsewhere"))
 }
 
+/// What gives out a guard in the registry: its locks, and its maps. The compiler's lint knows the
+/// standard library's guards; those of a map it would have to be told of one by one.
+#[rustfmt::skip]
+const GUARDS: &[&str] = &[
+    ".state()", "_state()", ".lock()", ".entry(", ".get(&", ".get_mut(", ".iter()", ".iter_mut()",
+    ".agents.", ".trees.",
+];
+
+/// The functions of a file, each with its body.
+fn functions(text: &str) -> Vec<(String, String)> {
+    let code = code(text);
+    let mut out = Vec::new();
+    for (at, _) in code.match_indices("fn ") {
+        let rest = &code[at + 3..];
+        let (Some(open), end) = (rest.find('{'), rest.find(';').unwrap_or(rest.len())) else {
+            continue;
+        };
+        if open > end {
+            continue; // a function without a body
+        }
+        let mut depth = 0;
+        let close = rest[open..].char_indices().find(|(_, c)| {
+            depth += match c {
+                '{' => 1,
+                '}' => -1,
+                _ => 0,
+            };
+            depth == 0
+        });
+        let close = close.map_or(rest.len(), |(at, _)| open + at);
+        out.push((word(rest), rest[open..close].to_owned()));
+    }
+    out
+}
+
+/// Functions of the registry that wait and look into a lock or a map as well: they must be two.
+fn guards(file: &str, text: &str) -> Vec<String> {
+    if !file.starts_with("registry/") || is_test(file) {
+        return Vec::new();
+    }
+    let waiting = functions(text).into_iter();
+    let waiting = waiting.filter(|(_, body)| body.contains(".await"));
+    let both = waiting.filter(|(_, body)| GUARDS.iter().any(|guard| body.contains(guard)));
+    both.map(|(name, _)| format!("{file}: `{name}` waits and holds a guard"))
+        .collect()
+}
+
 fn check(rule: impl Fn(&str, &str) -> Vec<String>) {
     let wrong: Vec<_> = sources()
         .iter()
@@ -227,6 +274,22 @@ fn serialization_stays_in_its_rooms() {
 }
 
 #[test]
+fn inv10_nobody_in_the_registry_waits_with_a_guard() {
+    let waits = |(file, text): (&String, &String)| {
+        let ours = file.starts_with("registry/") && !is_test(file);
+        let functions = functions(text).into_iter();
+        ours.then(|| {
+            functions
+                .filter(|(_, body)| body.contains(".await"))
+                .count()
+        })
+    };
+    let found: usize = sources().iter().filter_map(waits).sum();
+    assert!(found >= 4, "the scan must find who waits: {found}");
+    check(guards);
+}
+
+#[test]
 fn the_engine_is_closed() {
     let files = sources();
     let found: Vec<_> = files
@@ -242,7 +305,7 @@ fn architecture_md_names_every_room() {
     assert!(text.lines().count() <= 250, "at most 250 lines");
     for file in sources().keys().filter(|f| f.contains('/')) {
         let folder = file.rsplit_once('/').unwrap().0;
-        if folder.ends_with("/tests") {
+        if folder.ends_with("/tests") || folder.contains("/tests/") {
             continue;
         }
         assert!(
@@ -384,6 +447,11 @@ fn the_scan_is_awake() {
     );
     assert!(too_long("a.rs", &"x\n".repeat(501)).is_some());
     assert!(too_long("agent/turn.rs", &"x\n".repeat(401)).is_some());
+    let held = "async fn f(&self) { let s = self.state(); s.bell.after(1).await; }\nfn g() {}";
+    assert_eq!(guards("registry/a.rs", held).len(), 1);
+    let apart = "fn f(&self) -> u8 { self.state().mark }\nasync fn g() { after(f()).await; }";
+    assert_eq!(guards("registry/a.rs", apart).len(), 0);
+    assert_eq!(guards("agent/a.rs", held).len(), 0, "another room");
     assert!(bad_opening("a.rs", "use std::fmt;").is_some());
     assert!(bad_opening("a.rs", "//! Owns.\n//! Also owns.").is_some());
     assert!(serializes("scope.rs", "#[derive(Serialize)] struct A;").is_some());

@@ -56,7 +56,8 @@ impl Agent {
             Some(permissions) => permissions.clone(),
             None => Permissions::unrestricted(),
         };
-        recipe.tools = recipe.tools.select(|spec| shape.tools.takes(spec));
+        let tools = recipe.tools.select(|spec| shape.tools.takes(spec));
+        recipe.tools = tools.withhold(|spec| !shape.tools.offers(spec));
         if let Some(system) = &shape.system {
             recipe.system = Cow::clone(system).into_owned();
         }

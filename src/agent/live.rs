@@ -105,11 +105,7 @@ impl<'a> Live<'a> {
     }
 
     pub(super) fn at(&self) -> HookContext {
-        HookContext::new(
-            self.talk.grant.session.clone(),
-            self.origin.turn,
-            self.talk.grant.scope.clone(),
-        )
+        self.talk.grant.at(self.origin.turn)
     }
 
     pub(super) fn model(&self, index: usize) -> &Model {

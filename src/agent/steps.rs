@@ -185,12 +185,8 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Ter
         store: live.talk.grant.log.store().cloned(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
-        key: format!(
-            "{}/{}/{}",
-            live.talk.grant.session,
-            live.origin.agent,
-            turn.unwrap_or(live.origin.turn)
-        ),
+        session: live.talk.grant.session.clone(),
+        called_in: turn.unwrap_or(live.origin.turn),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
     }

@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 use super::Backend;
 use crate::{
     budget::Meter,
+    environment::Environment,
     hook::{HookContext, Hooks},
     id::{SessionId, TurnId},
     permission::{Approvals, Asker, Permissions, Rulebook},
@@ -33,6 +34,8 @@ pub struct Grant {
     pub hooks: Hooks,
     /// Permissions from above; a call must pass these and its own.
     pub rules: Rulebook,
+    /// What the programs see that are started for it.
+    pub environment: Environment,
     /// Who is asked.
     pub asker: Option<Arc<dyn Asker>>,
     /// Where questions wait that are answered by their id.
@@ -73,6 +76,7 @@ impl Grant {
             permits: Arc::new(Semaphore::new(Self::DEFAULT_PERMITS)),
             hooks: Hooks::default(),
             rules: Rulebook::unrestricted(),
+            environment: Environment::inherited(),
             asker: None,
             approvals: Approvals::new(),
             sink,
@@ -102,6 +106,7 @@ impl Grant {
     /// Where hooks are told they are called.
     pub fn at(&self, turn: TurnId) -> HookContext {
         HookContext::new(self.session.clone(), turn, self.scope.clone())
+            .environment(self.environment.clone())
     }
 
     /// The grant of the agent that calls a tool, for tools that open agents; `None` when the tool

@@ -132,8 +132,14 @@ impl<'a> Mended<'a> {
     /// Remembers what the end may need, and makes the end's sums those of the meter.
     fn note(&mut self, event: &mut Event) {
         if event.agent != self.path {
-            return;
+            if self.path.is_above(&event.agent) {
+                return;
+            }
+            // Nobody speaks for an agent beside or above it: the end of a turn of the root above all
+            // would be taken for the end of everything.
+            event.agent = self.path.clone();
         }
+        event.parent = self.path.parent();
         match &mut event.kind {
             EventKind::TurnStart { .. } => {
                 self.begun = Some(Origin::new(&event.agent, event.turn));

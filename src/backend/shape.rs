@@ -40,6 +40,7 @@ pub struct Shape {
 pub struct Selection {
     only: Option<Vec<Cow<'static, str>>>,
     without: Vec<Cow<'static, str>>,
+    withheld: Vec<Cow<'static, str>>,
     reach: Reach,
 }
 
@@ -68,11 +69,27 @@ impl Selection {
         self
     }
 
+    /// Tools of these names, where they are chosen, are not offered to the model. One that calls
+    /// them all the same is answered by the tool, which knows why it cannot be done.
+    #[must_use]
+    pub fn withholding<N: Into<Cow<'static, str>>>(
+        mut self,
+        names: impl IntoIterator<Item = N>,
+    ) -> Self {
+        self.withheld.extend(names.into_iter().map(Into::into));
+        self
+    }
+
     /// Only tools that look and change nothing.
     #[must_use]
     pub fn reading(mut self) -> Self {
         self.reach = Reach::Reading;
         self
+    }
+
+    /// Whether a tool that is chosen is also offered to the model.
+    pub fn offers(&self, spec: &ToolSpec) -> bool {
+        !self.withheld.contains(&spec.name)
     }
 
     /// Whether a tool is chosen.

@@ -235,7 +235,7 @@ async fn follow(
 ) -> (Exit, Reader) {
     show.only_living(&handle.agents());
     let mut exit = Exit::Failed;
-    while let Some(event) = turn.next().await {
+    while let Some(event) = show.next(&mut turn).await {
         if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
         }

@@ -18,6 +18,7 @@ use crate::{
     agent::Agent,
     backend::OnChildren,
     budget::Budget,
+    environment::Environment,
     error::{Error, ErrorKind, Result},
     event::Event,
     permission::{Permissions, Unasked},
@@ -120,6 +121,7 @@ pub(super) async fn open(
         .budget(budget)
         // Above those of any agent, so that they hold for helpers too.
         .hooks(&settings.command_hooks())
+        .environment(Environment::inherited().with(settings.variables.clone()))
         .on_children(on_children);
     if let Some(tools) = number("AGENT_MAX_CONCURRENT_TOOLS", 1)? {
         session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
@@ -231,6 +233,7 @@ fn permissions(matches: &ArgMatches) -> Result<Permissions> {
         ask: rules("ask")?,
         deny: rules("deny")?,
         unasked: Unasked::Deny,
+        paths: None,
     })
 }
 

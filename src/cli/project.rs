@@ -90,6 +90,7 @@ pub(super) fn permissions(
         ask: [flags.ask, theirs.ask].concat(),
         deny: [flags.deny, theirs.deny].concat(),
         unasked: flags.unasked,
+        paths: theirs.paths,
     }
 }
 
@@ -101,6 +102,12 @@ pub(super) fn kinds(settings: &Settings, notes: &mut Vec<String>) -> AgentKinds 
             AgentKind::new(row.name.as_str(), row.description.clone()).system(row.prompt.clone());
         if let Some(tools) = &row.tools {
             kind = kind.tools(Selection::default().only(tools.clone()));
+        }
+        if let Some(paths) = &row.paths {
+            kind = kind.paths(paths.clone());
+        }
+        if let Some(names) = &row.environment {
+            kind = kind.environment(names.iter().cloned());
         }
         if let Some(model) = &row.model {
             match provider::connect(model) {

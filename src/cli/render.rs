@@ -6,6 +6,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use futures::StreamExt;
+
 use super::{
     area,
     crew::{Bill, Crew, doing},
@@ -75,6 +77,13 @@ enum Cursor {
     AfterLive,
 }
 
+/// Whether the live area shows less than was heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stale {
+    Yes,
+    No,
+}
+
 /// Shows one turn after another.
 pub(super) struct Renderer {
     out: Target,
@@ -83,6 +92,7 @@ pub(super) struct Renderer {
     doing: String,
     started: Instant,
     drawn: Option<Instant>,
+    stale: Stale,
     /// Model calls of the root.
     steps: u64,
     /// Since the last end of a turn of the root, by whatever agent.
@@ -103,6 +113,7 @@ impl Renderer {
             doing: "thinking".into(),
             started: Instant::now(),
             drawn: None,
+            stale: Stale::No,
             steps: 0,
             usage: Usage::default(),
             cost: Cost::default(),
@@ -245,7 +256,27 @@ impl Renderer {
         let lately = self.drawn.is_some_and(|drawn| drawn.elapsed() < REDRAW);
         if self.cursor != Cursor::AfterLive || !lately {
             self.live();
+        } else {
+            self.stale = Stale::Yes;
         }
+    }
+
+    /// The next event of a turn. Meanwhile the area is drawn once more where it is behind: agents
+    /// that fall silent would else stand there for ever as they were a moment before.
+    ///
+    /// Cancel safety: safe, no event is lost.
+    pub(super) async fn next(
+        &mut self,
+        turn: &mut (impl futures::Stream<Item = Event> + Unpin),
+    ) -> Option<Event> {
+        if self.stale == Stale::Yes {
+            tokio::select! {
+                biased;
+                event = turn.next() => return event,
+                () = tokio::time::sleep(REDRAW) => self.live(),
+            }
+        }
+        turn.next().await
     }
 
     /// Who used what; no lines when it was one agent alone.
@@ -350,6 +381,7 @@ impl Renderer {
         lines.extend(self.crew.lines(area::height() - 1));
         area::draw(&lines);
         self.drawn = Some(Instant::now());
+        self.stale = Stale::No;
         self.cursor = Cursor::AfterLive;
     }
 

@@ -74,7 +74,7 @@ async fn words(opened: &mut model::Opened, task: Task) -> Exit {
     let mut show = Renderer::new();
     let mut turn = opened.session.submit(task);
     let mut exit = Exit::Failed;
-    while let Some(event) = turn.next().await {
+    while let Some(event) = show.next(&mut turn).await {
         if let Some(stop) = root_end(&event) {
             exit = Exit::of_stop(stop);
         }

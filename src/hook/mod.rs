@@ -18,6 +18,7 @@ pub use self::chain::{Hooks, Point};
 pub use self::command::{CommandHook, MAX_HOOK_OUTPUT, command_hooks};
 pub use self::tree::{ChildEnd, Spawn};
 use crate::{
+    environment::Environment,
     id::{AgentPath, SessionId, TurnId},
     message::{Message, Note, ToolCall, ToolResult},
     options::Options,
@@ -47,17 +48,27 @@ pub struct HookContext {
     pub turn: TurnId,
     /// The agent's own scope, which outlives the turn: what a hook starts belongs in here.
     pub scope: Scope,
+    /// What the programs see that are started for this agent.
+    pub environment: Environment,
 }
 
 impl HookContext {
-    /// A turn of the agent that lives in this scope.
+    /// A turn of the agent that lives in this scope, whose programs see all that this process does.
     pub fn new(session: SessionId, turn: TurnId, scope: Scope) -> Self {
         Self {
             session,
             agent: scope.path().clone(),
             turn,
             scope,
+            environment: Environment::inherited(),
         }
+    }
+
+    /// The same with another environment.
+    #[must_use]
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
+        self
     }
 }
 

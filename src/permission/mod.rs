@@ -2,6 +2,8 @@
 //! Refuses to run anything, and never widens: a deny rule beats an ask rule beats an allow rule.
 
 mod approvals;
+mod paths;
+mod pattern;
 mod rulebook;
 
 use std::{fmt, str::FromStr};
@@ -11,6 +13,7 @@ use serde_json::Value;
 
 pub use self::{
     approvals::{Approvals, Pending},
+    paths::Paths,
     rulebook::Rulebook,
 };
 use crate::{
@@ -204,6 +207,8 @@ pub struct Permissions {
     pub deny: Vec<Rule>,
     /// What happens to a question when nobody is there to ask.
     pub unasked: Unasked,
+    /// Which files may be reached; `None` for the whole workspace.
+    pub paths: Option<Paths>,
 }
 
 /// What the rules say of one call.
@@ -239,6 +244,14 @@ impl Permissions {
         }
     }
 
+    /// Everything may run that reaches no other files.
+    pub fn within(paths: Paths) -> Self {
+        Self {
+            paths: Some(paths),
+            ..Self::unrestricted()
+        }
+    }
+
     /// What the rules say of a call, by the argument that the spec names. The engine asks the tool
     /// itself, which knows other spellings of the same thing: see [`rule_on`](Self::rule_on).
     pub fn rule(&self, spec: &ToolSpec, input: &Value) -> Ruling {
@@ -255,6 +268,11 @@ impl Permissions {
         };
         if let Some(rule) = hit(&self.deny) {
             return Ruling::Deny(format!("the rule `{rule}` denies it"));
+        }
+        if let Some(paths) = &self.paths
+            && !paths.admits(spec.reach, subjects)
+        {
+            return Ruling::Deny(paths.refusal(spec.reach));
         }
         if self.mode == Mode::Plan && spec.access != Access::Reads {
             return Ruling::Deny("plan mode only looks".into());

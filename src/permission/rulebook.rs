@@ -25,8 +25,9 @@ impl Rulebook {
     /// With one more page.
     #[must_use]
     pub fn with(&self, page: &Permissions) -> Self {
-        // A page that forbids nothing and asks nothing need not be turned at each call.
-        if *page == Permissions::unrestricted() || self.pages.last() == Some(page) {
+        // A page that forbids nothing and asks nothing need not be turned at each call, nor one that
+        // was turned already: a long chain of agents has no more pages than it has kinds.
+        if *page == Permissions::unrestricted() || self.pages.contains(page) {
             return self.clone();
         }
         Self {
@@ -58,7 +59,8 @@ impl Rulebook {
     pub fn restricts(&self) -> bool {
         let restricts = |page: &Permissions| {
             let asks = page.mode != Mode::Bypass && page.unasked != Unasked::Allow;
-            page.mode == Mode::Plan || asks || !page.deny.is_empty() || !page.ask.is_empty()
+            let rules = !page.deny.is_empty() || !page.ask.is_empty();
+            page.mode == Mode::Plan || asks || rules || page.paths.is_some()
         };
         self.pages.iter().any(restricts)
     }

@@ -11,7 +11,10 @@ use process_wrap::tokio::CommandWrap;
 use tokio::process::{ChildStderr, ChildStdin, ChildStdout, Command};
 
 use super::custody::Custody;
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    environment::Environment,
+    error::{Error, ErrorKind, Result},
+};
 
 /// A program to start. By default it runs in this process's folder with this process's
 /// environment, and its input is empty.
@@ -83,6 +86,16 @@ impl Program {
     /// Of this process's environment it sees only these variables.
     pub fn inherit_only<A: Into<OsString>>(mut self, names: impl IntoIterator<Item = A>) -> Self {
         self.inherited = Inherited::Only(names.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// It sees what an agent's programs see.
+    pub fn environment(mut self, environment: &Environment) -> Self {
+        if let Some(names) = environment.names() {
+            self = self.inherit_only(names);
+        }
+        self.env
+            .extend(environment.set().map(|(n, v)| (n.into(), v.into())));
         self
     }
 

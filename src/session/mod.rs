@@ -27,6 +27,7 @@ use crate::{
     agent::Agent,
     backend::{Backend, Conversation, Grant, OnChildren, Task, Told},
     budget::Budget,
+    environment::Environment,
     error::Result,
     event::EventKind,
     hook::{Hook, Hooks},
@@ -235,6 +236,7 @@ pub struct SessionBuilder {
     tracers: Vec<Arc<dyn Tracer>>,
     hooks: Vec<Arc<dyn Hook>>,
     asker: Option<Arc<dyn Asker>>,
+    environment: Environment,
     parallel_tools: usize,
     registry: AgentRegistry,
     on_children: OnChildren,
@@ -253,6 +255,7 @@ impl SessionBuilder {
             tracers: Vec::new(),
             hooks: Vec::new(),
             asker: None,
+            environment: Environment::inherited(),
             parallel_tools: Grant::DEFAULT_PERMITS,
             registry: AgentRegistry::global(),
             on_children: OnChildren::default(),
@@ -296,6 +299,12 @@ impl SessionBuilder {
     /// Who is asked for approvals.
     pub fn asker(mut self, asker: impl Asker) -> Self {
         self.asker = Some(Arc::new(asker));
+        self
+    }
+
+    /// What the programs see that are started for its agents: hooks that are commands, and tools.
+    pub fn environment(mut self, environment: Environment) -> Self {
+        self.environment = environment;
         self
     }
 
@@ -355,6 +364,7 @@ impl SessionBuilder {
         grant.log = past.log.clone();
         grant.permits = Arc::new(Semaphore::new(self.parallel_tools));
         grant.asker = self.asker;
+        grant.environment = self.environment;
         grant.hooks = Hooks::new(self.hooks);
         grant.on_children = self.on_children;
         let shared = Shared {

@@ -107,6 +107,14 @@ impl<'a> TurnStream<'a> {
         }
     }
 
+    /// Reads no more: from now on events go straight on.
+    fn leave(&mut self) {
+        if self.below.take().is_some() {
+            // A note that came while the turn ended has woken nobody.
+            super::wake(&self.shared.grant, &self.shared.wire);
+        }
+    }
+
     /// What is ready to be told, oldest first.
     fn ready(&mut self) -> Option<Event> {
         self.first
@@ -124,6 +132,10 @@ impl Stream for TurnStream<'_> {
         loop {
             if let Some(mut event) = this.ready() {
                 this.shared.wire.tell(&mut event);
+                if event.is_root_end() {
+                    // Whoever keeps the stream holds up nobody who works on behind it.
+                    this.leave();
+                }
                 return Poll::Ready(Some(event));
             }
             let Some(below) = &mut this.below else {
@@ -161,9 +173,7 @@ impl Drop for TurnStream<'_> {
         if let Some(mut end) = end {
             self.shared.wire.tell(&mut end);
         }
-        self.below = None;
-        // A note that came while the turn ended has woken nobody.
-        super::wake(&self.shared.grant, &self.shared.wire);
+        self.leave();
     }
 }
 

@@ -1,9 +1,13 @@
 //! Where every event of a session passes: numbered, told to tracers, handed to those who watch.
 //! Refuses to wait for anybody: who is too slow loses pieces of words, and is told how many.
 
-use std::sync::{
-    Arc, Mutex, PoisonError, Weak,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+use std::{
+    collections::VecDeque,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
+    },
+    thread::{self, ThreadId},
 };
 
 use super::watch::{EventWatch, Watcher};
@@ -21,7 +25,7 @@ use crate::{
 pub(crate) struct Wire(Arc<Inner>);
 
 struct Inner {
-    seq: AtomicU64,
+    line: Line,
     /// Whether the first line was told.
     begun: AtomicBool,
     tracers: Tracers,
@@ -35,7 +39,7 @@ impl Wire {
     /// Numbers go on after `seq`, the last of an earlier life of the session.
     pub(super) fn new(tracers: Tracers, log: Log, seq: u64) -> Self {
         Self(Arc::new(Inner {
-            seq: AtomicU64::new(seq),
+            line: Line::after(seq),
             begun: AtomicBool::new(false),
             tracers,
             log,
@@ -44,9 +48,30 @@ impl Wire {
         }))
     }
 
-    /// Numbers an event and tells everybody.
+    /// Numbers an event and tells everybody, in the order of the numbers: between turns children and
+    /// whoever wakes the root tell on threads of their own. What somebody tells in the middle of
+    /// hearing of something is numbered at once and told after it.
     pub(super) fn tell(&self, event: &mut Event) {
-        event.seq = self.0.seq.fetch_add(1, Relaxed) + 1;
+        let line = &self.0.line;
+        if line.is_held_here() {
+            event.seq = line.next();
+            line.later().push_back(event.clone());
+            return;
+        }
+        let held = line.hold();
+        event.seq = line.next();
+        self.hear(event);
+        loop {
+            let next = line.later().pop_front();
+            match next {
+                Some(event) => self.hear(&event),
+                None => break,
+            }
+        }
+        drop(held);
+    }
+
+    fn hear(&self, event: &Event) {
         self.0.log.tell(event);
         self.0.tracers.hear(event);
         if self.0.count.load(Relaxed) > 0 {
@@ -71,25 +96,74 @@ impl Wire {
     /// Begins to watch.
     pub(super) fn watch(&self) -> EventWatch {
         let watcher = Arc::new(Watcher::default());
-        let mut watchers = self
-            .0
-            .watchers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut watchers = lock(&self.0.watchers);
         watchers.push(Arc::downgrade(&watcher));
         self.0.count.store(watchers.len(), Relaxed);
         EventWatch::new(watcher)
     }
 
     fn tell_watchers(&self, event: &Event) {
-        let mut watchers = self
-            .0
-            .watchers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut watchers = lock(&self.0.watchers);
         watchers.retain(|watcher| watcher.upgrade().is_some_and(|w| w.take(event)));
         self.0.count.store(watchers.len(), Relaxed);
     }
+}
+
+/// The one place in the line: whoever holds it numbers an event and tells it.
+#[derive(Default)]
+struct Line {
+    seq: AtomicU64,
+    place: Mutex<()>,
+    /// Which thread holds the place.
+    holder: Mutex<Option<ThreadId>>,
+    /// What the holder was told to tell while it told something.
+    later: Mutex<VecDeque<Event>>,
+}
+
+/// The place in the line, until it is dropped.
+struct Held<'a> {
+    line: &'a Line,
+    _place: MutexGuard<'a, ()>,
+}
+
+impl Line {
+    fn after(seq: u64) -> Self {
+        Self {
+            seq: AtomicU64::new(seq),
+            ..Self::default()
+        }
+    }
+
+    fn next(&self) -> u64 {
+        self.seq.fetch_add(1, Relaxed) + 1
+    }
+
+    fn is_held_here(&self) -> bool {
+        *lock(&self.holder) == Some(thread::current().id())
+    }
+
+    fn hold(&self) -> Held<'_> {
+        let place = lock(&self.place);
+        *lock(&self.holder) = Some(thread::current().id());
+        Held {
+            line: self,
+            _place: place,
+        }
+    }
+
+    fn later(&self) -> MutexGuard<'_, VecDeque<Event>> {
+        lock(&self.later)
+    }
+}
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        *lock(&self.line.holder) = None;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Drop for Inner {

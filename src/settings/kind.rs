@@ -1,7 +1,11 @@
 //! A kind of agent as a Markdown file describes it: front matter, then the system prompt.
 //! Refuses a kind without a name, a description or a prompt; what it may do, its parent decides.
 
-use super::front::{self, Field};
+use super::{
+    MAX_VARIABLES,
+    front::{self, Field},
+};
+use crate::{error::Error, permission::Paths};
 
 /// Characters of a kind's name.
 const MAX_NAME: usize = 64;
@@ -22,6 +26,10 @@ pub struct KindRow {
     pub description: String,
     /// The tools it may use; `None` for all that its parent has.
     pub tools: Option<Vec<String>>,
+    /// Which files it may reach; `None` for all that its parent may.
+    pub paths: Option<Paths>,
+    /// Which variables its programs see; `None` for all that its parent's do.
+    pub environment: Option<Vec<String>>,
     /// The model that answers; `None` for its parent's.
     pub model: Option<String>,
     /// Its system prompt.
@@ -52,6 +60,7 @@ pub(super) fn of(text: &str, file: &str, wrong: &mut dyn FnMut(String)) -> Optio
 fn parse(text: &str, file: &str) -> Result<(KindRow, Vec<String>), String> {
     let (fields, body) = front::split(text)?;
     let (mut name, mut description, mut model, mut tools) = (None, None, None, None);
+    let (mut paths, mut environment) = (None, None);
     let mut unknown = Vec::new();
     for (key, field) in fields {
         match key.as_str() {
@@ -59,6 +68,11 @@ fn parse(text: &str, file: &str) -> Result<(KindRow, Vec<String>), String> {
             "description" => description = Some(words(&key, field)?),
             "model" => model = Some(words(&key, field)?),
             "tools" => tools = names(field)?,
+            "paths" => {
+                let list = listed(&key, field)?;
+                paths = Some(Paths::new(list).map_err(|error| spoken(&error))?);
+            }
+            "environment" => environment = Some(variables(listed(&key, field)?)?),
             _ => unknown.push(key),
         }
     }
@@ -87,6 +101,8 @@ fn parse(text: &str, file: &str) -> Result<(KindRow, Vec<String>), String> {
         name,
         description,
         tools,
+        paths,
+        environment,
         model: model.filter(|model| !matches!(model.as_str(), "" | "inherit")),
         prompt: filled(Some(body.to_owned()), "prompt")?,
         file: file.to_owned(),
@@ -122,13 +138,43 @@ fn names(field: Field) -> Result<Option<Vec<String>>, String> {
     }
 }
 
-/// The parts between commas; a comma in parentheses belongs to its part, as in `Bash(a, b)`.
+/// What a key lists that narrows: nothing behind it is a slip and not the widest of lists.
+fn listed(key: &str, field: Field) -> Result<Vec<String>, String> {
+    match field {
+        Field::List(names) => Ok(names),
+        Field::Text(text) => Ok(at_commas(&text)),
+        Field::Empty => Err(format!("`{key}` names nothing; write `[]` for none at all")),
+        Field::Other => Err(format!("`{key}` is no list")),
+    }
+}
+
+fn variables(names: Vec<String>) -> Result<Vec<String>, String> {
+    if names.len() > MAX_VARIABLES {
+        return Err(format!("it names more than {MAX_VARIABLES} variables"));
+    }
+    let bad =
+        |name: &&String| name.is_empty() || name.contains(|c: char| c == '=' || c.is_control());
+    match names.iter().find(bad) {
+        Some(bad) => Err(format!("bad name of a variable: `{bad}`")),
+        None => Ok(names),
+    }
+}
+
+fn spoken(error: &Error) -> String {
+    match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    }
+}
+
+/// The parts between commas; a comma in brackets belongs to its part, as in `Bash(a, b)` and
+/// `{src,docs}/**`.
 fn at_commas(text: &str) -> Vec<String> {
     let mut depth = 0usize;
     let parts = text.split(|c| {
         match c {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
+            '(' | '{' => depth += 1,
+            ')' | '}' => depth = depth.saturating_sub(1),
             _ => {}
         }
         c == ',' && depth == 0

@@ -11,6 +11,10 @@
 //! | `.claude/agents/*.md`, `.offshoot/agents/*.md` | the project's | kinds of agents |
 //! | `AGENTS.md`, `CLAUDE.md` | the project's | words for the model |
 //!
+//! A kind may name `tools`, a `model`, `paths` (folders and patterns below the workspace) and
+//! `environment` (names of variables that its programs see); of each it gets at most what its parent
+//! has.
+//!
 //! They are read in this order. Rules and hooks add up; of modes, variables and kinds of one name
 //! the last one wins. Where `OFFSHOOT_HOME` is not set, it is the platform's folder for
 //! configuration, such as `~/.config/offshoot`.
@@ -84,7 +88,8 @@ pub struct Settings {
     pub kinds: Vec<KindRow>,
     /// Words for the model.
     pub instructions: Vec<Instruction>,
-    /// Environment variables. They are kept, not set.
+    /// Environment variables for the programs that are started: see `SessionBuilder::environment`. This
+    /// process takes nothing from them.
     pub variables: Vec<(String, String)>,
     /// The project's files, trusted or not: what a yes would be bound to.
     pub found: Vec<FoundFile>,

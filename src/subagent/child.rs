@@ -14,6 +14,7 @@ use super::{
 use crate::{
     backend::{Backend, Conversation, Grant, Mended, Task, Told},
     budget::Place,
+    dispatch::CANCEL_GRACE,
     error::{Error, ErrorKind},
     event::{EventKind, Ground, StopReason},
     hook::{ChildEnd, Verdict},
@@ -27,7 +28,8 @@ use crate::{
     usage::{Cost, Usage},
 };
 
-/// How long what a child left running may take to end, before the child is said to be over anyway.
+/// How long a child that was stopped, and what a child left running, may take to end before the
+/// child is said to be over anyway.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
 
 /// Bytes of a child's words that the note about its end carries; the rest is told on demand.
@@ -190,7 +192,10 @@ impl Driver {
                 call: parts.call.clone(),
             });
         sink.send(origin.event(start)).await;
-        let turned = self.converse().await;
+        let turned = match AssertUnwindSafe(self.converse()).catch_unwind().await {
+            Ok(turned) => turned,
+            Err(_) => self.broken().await,
+        };
         let (outcome, text) = words(turned, &self.parts.order);
         let text = self.past_hooks(outcome, text).await;
         let Driver { parts, .. } = self;
@@ -234,6 +239,18 @@ impl Driver {
         };
         parts.seat.leave(ended.spent(usage, cost));
         answered
+    }
+
+    /// After a panic of the backend outside of its turn: what it started has ended, and the parent
+    /// is told as of any other end.
+    async fn broken(&self) -> Turned {
+        let closing = self.parts.seat.scope().close();
+        tokio::time::timeout(CLOSE_LIMIT, closing).await.ok();
+        Turned {
+            stop: StopReason::failed(Error::new(ErrorKind::Bug, "the agent's backend panicked")),
+            text: String::new(),
+            overdue: None,
+        }
     }
 
     /// One conversation of one turn, and everything it started ended after it.
@@ -295,11 +312,18 @@ impl Driver {
         let mut turn = Mended::new(turn, &parts.given, Told::default());
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
+        let mut stubborn = std::pin::pin!(stubborn(scope));
         loop {
             let event = tokio::select! {
                 biased;
                 () = self.cut.cancelled() => {
                     // Nobody waits any more: what it runs is dropped where it is.
+                    if let Some(end) = turn.cut(StopReason::Cancelled) {
+                        sink.send(end).await;
+                    }
+                    break;
+                }
+                () = &mut stubborn => {
                     if let Some(end) = turn.cut(StopReason::Cancelled) {
                         sink.send(end).await;
                     }
@@ -315,11 +339,12 @@ impl Driver {
                 }
                 event = turn.next() => event,
             };
-            watchdog.heard();
             match event {
                 Some(event) => sink.send(event).await,
                 None => break,
             }
+            // Not before: a watcher who is away is no silence of the child's.
+            watchdog.heard();
         }
         let stop = turn.stop().cloned().unwrap_or(StopReason::Cancelled);
         Turned {
@@ -343,6 +368,8 @@ impl Driver {
             biased;
             () = self.cut.cancelled() => Verdict::Keep,
             verdict = hooks.on_child_end(&at, &end) => verdict,
+            // Where all is over, the hook has as long as those around a tool.
+            () = given_up(&parts.home) => Verdict::Keep,
         };
         match verdict {
             Verdict::Keep => end.text,
@@ -350,6 +377,18 @@ impl Driver {
             Verdict::Refuse(reason) => format!("A hook withheld what the agent said: {reason}"),
         }
     }
+}
+
+/// Ends when all is over where a child's driver lives, and so is the time for last words.
+async fn given_up(home: &Scope) {
+    home.cancelled().await;
+    tokio::time::sleep(CANCEL_GRACE).await;
+}
+
+/// Ends when an agent was stopped and has taken longer for it than any agent may.
+async fn stubborn(scope: &Scope) {
+    scope.cancelled().await;
+    tokio::time::sleep(CLOSE_LIMIT).await;
 }
 
 fn stalled(why: &Overdue, parts: &Parts) -> Option<crate::event::Event> {

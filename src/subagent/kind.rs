@@ -7,7 +7,7 @@ use crate::{
     backend::{Backend, Selection, Shape},
     budget::Budget,
     error::{Error, ErrorKind, Result},
-    permission::{Mode, Permissions},
+    permission::{Mode, Paths, Permissions},
     provider::{self, Provider},
 };
 
@@ -35,6 +35,10 @@ pub struct AgentKind {
     pub(super) body: Body,
     pub(super) budget: Budget,
     pub(super) deadline: Option<Duration>,
+    /// Which files it may reach, of those that its parent may.
+    pub(super) paths: Option<Paths>,
+    /// Which variables its programs see, of those that its parent's do.
+    pub(super) environment: Option<Arc<[String]>>,
     /// The model by name, opened when the first agent of this kind is.
     pub(super) model: Option<String>,
 }
@@ -53,7 +57,8 @@ pub(super) enum Body {
 pub(super) struct Shapes {
     /// May start agents itself, when its tools say so.
     pub(super) branch: Arc<Shape>,
-    /// May not, because no deeper agents are allowed.
+    /// May not, because no deeper agents are allowed: it is not offered the tool, and one that calls
+    /// it all the same hears of the limit.
     pub(super) leaf: Arc<Shape>,
 }
 
@@ -66,6 +71,8 @@ impl AgentKind {
             body: Body::Shaped(Shapes::of(Shape::default())),
             budget: Budget::default(),
             deadline: None,
+            paths: None,
+            environment: None,
             model: None,
         }
     }
@@ -109,6 +116,20 @@ impl AgentKind {
         self
     }
 
+    /// Which files it may reach, of those that its parent may.
+    #[must_use]
+    pub fn paths(mut self, paths: Paths) -> Self {
+        self.paths = Some(paths);
+        self
+    }
+
+    /// Which variables the programs see that are started for it, of those that its parent's see.
+    #[must_use]
+    pub fn environment<N: Into<String>>(mut self, names: impl IntoIterator<Item = N>) -> Self {
+        self.environment = Some(names.into_iter().map(Into::into).collect());
+        self
+    }
+
     /// How long one agent of this kind may live.
     #[must_use]
     pub fn deadline(mut self, deadline: Duration) -> Self {
@@ -138,7 +159,7 @@ impl AgentKind {
 impl Shapes {
     pub(super) fn of(shape: Shape) -> Self {
         let mut leaf = shape.clone();
-        leaf.tools = leaf.tools.without([super::AGENT]);
+        leaf.tools = leaf.tools.withholding([super::AGENT]);
         Self {
             branch: Arc::new(shape),
             leaf: Arc::new(leaf),

@@ -12,10 +12,12 @@ use super::{
 use crate::{
     backend::{Backend, Grant, OnChildren, Shape, ToolCustody},
     budget::{Limit, Spent},
+    environment::Environment,
     event::Ground,
     hook::{Spawn, Verdict},
     id::{AgentPath, CallId, TurnId},
     message::Outcome,
+    permission::{Permissions, Rulebook},
     registry::Newcomer,
     scope::{Scope, WaitFor},
     tool::ToolOutput,
@@ -153,7 +155,9 @@ pub(super) async fn open(
         return Err(Refusal::failed("the prompt is empty", hint));
     }
     let backend = backend(grant, kinds, kind, &order)?;
-    if backend.capabilities().tools == ToolCustody::Foreign && grant.needs_custody() {
+    let (rules, environment) = narrowed(grant, kind);
+    let custody = grant.needs_custody() || rules.restricts();
+    if backend.capabilities().tools == ToolCustody::Foreign && custody {
         let text = format!(
             "`{}` runs its own tools, and hooks or rules of this session would not hold for them",
             order.kind
@@ -168,6 +172,14 @@ pub(super) async fn open(
         None => grant.desk.next_place(&kind.name),
     };
     past_hooks(&asked, &path, &mut order).await?;
+    let home = match order.ground {
+        Ground::Background => &grant.scope,
+        _ => asked.foreground,
+    };
+    if home.is_cancelled() {
+        let hint = "Nothing more can be started here.";
+        return Err(Refusal::failed("the agent that asks was stopped", hint));
+    }
     let budget = kind.budget.and(&order.budget);
     let tool = if asked.call.is_some() {
         super::AGENT
@@ -178,14 +190,6 @@ pub(super) async fn open(
         .meter
         .reserve(&path, tool, budget)
         .map_err(|spent| Refusal::spent(&spent))?;
-    let home = match order.ground {
-        Ground::Background => &grant.scope,
-        _ => asked.foreground,
-    };
-    if home.is_cancelled() {
-        let hint = "Nothing more can be started here.";
-        return Err(Refusal::failed("the agent that asks was stopped", hint));
-    }
     let newcomer = Newcomer {
         kind: &kind.name,
         description: &order.description,
@@ -197,6 +201,8 @@ pub(super) async fn open(
         scope: seat.scope().clone(),
         meter,
         desk: seat.desk(),
+        rules,
+        environment,
         on_children: OnChildren::Wait,
         backend: backend.clone(),
         ..grant.clone()
@@ -217,6 +223,19 @@ pub(super) async fn open(
         turn: asked.turn,
         call: asked.call.cloned(),
     }))
+}
+
+/// The rules and the environment of a child: its parent's, and its kind's on top.
+fn narrowed(grant: &Grant, kind: &AgentKind) -> (Rulebook, Environment) {
+    let rules = match &kind.paths {
+        Some(paths) => grant.rules.with(&Permissions::within(paths.clone())),
+        None => grant.rules.clone(),
+    };
+    let environment = match &kind.environment {
+        Some(names) => grant.environment.narrowed(names.iter().cloned()),
+        None => grant.environment.clone(),
+    };
+    (rules, environment)
 }
 
 /// What answers.

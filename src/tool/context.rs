@@ -9,7 +9,7 @@ use super::Output;
 use crate::{
     error::{Error, ErrorKind, Result},
     event::EventKind,
-    id::{AgentPath, CallId, TurnId},
+    id::{AgentPath, CallId, SessionId, TurnId},
     scope::Scope,
     sink::{Origin, Sink},
 };
@@ -24,7 +24,10 @@ pub(crate) struct ContextInner {
     pub(crate) scope: Scope,
     pub(crate) origin: Origin,
     pub(crate) call: CallId,
-    pub(crate) key: String,
+    /// `None` when the tool was called by hand.
+    pub(crate) session: Option<SessionId>,
+    /// The turn by which its key is known.
+    pub(crate) called_in: TurnId,
     pub(crate) sink: Sink,
     pub(crate) output: Output,
     pub(crate) deadline: Option<Instant>,
@@ -50,7 +53,8 @@ impl ToolContext {
                 origin: Origin::new(scope.path(), TurnId(0)),
                 scope,
                 call: CallId::new(call),
-                key: call.to_owned(),
+                session: None,
+                called_in: TurnId(0),
                 sink,
                 output: Output::default(),
                 deadline: None,
@@ -77,8 +81,18 @@ impl ToolContext {
 
     /// The same for a repetition of the same call after a crash: hand it to services that know
     /// idempotency keys, and declare `Effect::Keyed`.
-    pub fn key(&self) -> &str {
-        &self.inner.key
+    ///
+    /// It names the whole way down to the agent, so it is put together when it is asked for: a key
+    /// for each call of a long chain would cost the square of its length.
+    pub fn key(&self) -> String {
+        let inner = &self.inner;
+        match &inner.session {
+            Some(session) => format!(
+                "{session}/{}/{}/{}",
+                inner.origin.agent, inner.called_in, inner.call
+            ),
+            None => inner.call.to_string(),
+        }
     }
 
     /// When the engine gives up on this call.

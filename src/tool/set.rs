@@ -16,9 +16,13 @@ use crate::{
 /// The tools that one agent may call, sorted by name so that requests stay byte-stable.
 #[derive(Clone)]
 pub struct ToolSet {
-    rows: Arc<BTreeMap<String, Arc<Row>>>,
+    rows: Arc<Rows>,
+    /// Not offered; who calls one all the same hears from the tool why it cannot be done.
+    withheld: Arc<Rows>,
     specs: Arc<Kept<Vec<ToolSpec>>>,
 }
+
+type Rows = BTreeMap<String, Arc<Row>>;
 
 struct Row {
     tool: Arc<dyn Tool>,
@@ -53,28 +57,45 @@ impl ToolSet {
                 ));
             }
         }
-        Ok(Self::of_rows(rows))
+        Ok(Self::of_rows(rows, Rows::new()))
     }
 
     /// Those of the tools that are chosen; nothing is checked again.
     #[must_use]
     pub fn select(&self, takes: impl Fn(&ToolSpec) -> bool) -> Self {
-        if self.tools().all(|tool| takes(tool.spec())) {
+        let mut all = self.rows.values().chain(self.withheld.values());
+        if all.all(|row| takes(row.tool.spec())) {
             return self.clone();
         }
-        let chosen = self.rows.iter().filter(|(_, row)| takes(row.tool.spec()));
-        Self::of_rows(
+        let chosen = |rows: &Rows| {
+            let chosen = rows.iter().filter(|(_, row)| takes(row.tool.spec()));
             chosen
                 .map(|(name, row)| (name.clone(), row.clone()))
-                .collect(),
-        )
+                .collect()
+        };
+        Self::of_rows(chosen(&self.rows), chosen(&self.withheld))
     }
 
-    fn of_rows(rows: BTreeMap<String, Arc<Row>>) -> Self {
+    /// The same tools, of which some are no longer offered. A call of one of them still reaches it:
+    /// it must be a tool that says by itself what is not allowed, and why.
+    #[must_use]
+    pub fn withhold(&self, from: impl Fn(&ToolSpec) -> bool) -> Self {
+        let all = Rows::clone(&self.rows).into_iter();
+        let (out, rows): (Rows, Rows) = all.partition(|(_, row)| from(row.tool.spec()));
+        if out.is_empty() {
+            return self.clone();
+        }
+        let mut withheld = Rows::clone(&self.withheld);
+        withheld.extend(out);
+        Self::of_rows(rows, withheld)
+    }
+
+    fn of_rows(rows: Rows, withheld: Rows) -> Self {
         let specs = rows.values().map(|row| row.tool.spec().clone());
         Self {
             specs: Arc::new(Kept::new(specs.collect())),
             rows: Arc::new(rows),
+            withheld: Arc::new(withheld),
         }
     }
 
@@ -105,7 +126,7 @@ impl ToolSet {
 
     /// The tool and the parsed arguments of a call, or words for the model on what is wrong.
     pub fn check(&self, call: &ToolCall) -> Result<(Arc<dyn Tool>, Value), String> {
-        let Some(row) = self.rows.get(&call.name) else {
+        let Some(row) = self.row(&call.name) else {
             let names = self.names().collect::<Vec<_>>().join(", ");
             return Err(format!(
                 "there is no tool `{}`; the tools are: {names}",
@@ -126,10 +147,14 @@ impl ToolSet {
 
     /// As [`check`](Self::check), for arguments that somebody changed.
     pub fn check_value(&self, name: &str, input: Value) -> Result<(Arc<dyn Tool>, Value), String> {
-        match self.rows.get(name) {
+        match self.row(name) {
             Some(row) => self.check_input(name, row, input),
             None => Err(format!("there is no tool `{name}`")),
         }
+    }
+
+    fn row(&self, name: &str) -> Option<&Arc<Row>> {
+        self.rows.get(name).or_else(|| self.withheld.get(name))
     }
 
     fn check_input(
@@ -162,6 +187,7 @@ impl Default for ToolSet {
     fn default() -> Self {
         Self {
             rows: Arc::default(),
+            withheld: Arc::default(),
             specs: Arc::new(Kept::new(Vec::new())),
         }
     }

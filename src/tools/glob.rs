@@ -20,7 +20,7 @@ use super::{
     run, similar,
 };
 use crate::{
-    spec::ToolSpec,
+    spec::{Reach, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{FileKind, Limits, Stop, Walk, WorkError, Workspace, shown},
 };
@@ -61,7 +61,7 @@ impl TypedTool for Glob {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().subject("pattern")
+        spec.reads().reaches(Reach::Pattern).subject("pattern")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

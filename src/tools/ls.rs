@@ -15,7 +15,7 @@ use serde_json::Value;
 
 use super::{aliases, hidden::Hidden, notice, pattern::compile, run, similar};
 use crate::{
-    spec::ToolSpec,
+    spec::{Reach, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{FileKind, Limits, Stop, Walk, WorkError, Workspace, shown},
 };
@@ -62,7 +62,7 @@ impl TypedTool for Ls {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().subject("path")
+        spec.reads().reaches(Reach::Tree).subject("path")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

@@ -15,7 +15,7 @@ use serde_json::Value;
 use super::{aliases, run, similar};
 use crate::{
     message::Media,
-    spec::ToolSpec,
+    spec::{Reach, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{Limits, Reader, Stop, WorkError, WorkPath, Workspace},
 };
@@ -68,7 +68,7 @@ impl TypedTool for Read {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().subject("file_path")
+        spec.reads().reaches(Reach::File).subject("file_path")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

@@ -5,7 +5,7 @@ mod twins;
 
 use std::{
     sync::{
-        Arc, Mutex, OnceLock,
+        Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
@@ -24,7 +24,9 @@ use offshoot::{
 use serde_json::{Value, json};
 
 use crate::{
-    kit::{claude, echo, hang, outcomes, quick, results, shared, sleeper, spec, stop_of, work},
+    kit::{
+        busy, claude, echo, hang, outcomes, quick, results, shared, sleeper, spec, stop_of, work,
+    },
     naive::{Opens, ours},
 };
 
@@ -1028,20 +1030,6 @@ impl Provider for Counting {
         });
         Ok(futures::stream::iter(deltas.into_iter().map(Ok)).boxed())
     }
-}
-
-/// How long this thread has worked: others use the machine too, and a long turn is more often
-/// interrupted by them than a short one.
-fn busy() -> Duration {
-    static BEGAN: OnceLock<Instant> = OnceLock::new();
-    // The kernel books the time when a thread gives way.
-    std::thread::yield_now();
-    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let nanos = nanos.and_then(|text| text.split(' ').next()?.parse().ok());
-    nanos.map_or_else(
-        || BEGAN.get_or_init(Instant::now).elapsed(),
-        Duration::from_nanos,
-    )
 }
 
 /// One turn of so many tool calls: the time of a step, and how often a message was encoded.

@@ -1,7 +1,12 @@
 //! What several tests share: small tools and short words for long checks.
 //! Refuses to test anything by itself.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+    time::{Duration, Instant},
+};
 
 use futures::{FutureExt, StreamExt};
 use offshoot::{
@@ -281,4 +286,18 @@ pub(crate) fn status_kib(field: &str) -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(field)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// How long this thread has worked: others use the machine too, and a long turn is more often
+/// interrupted by them than a short one.
+pub(crate) fn busy() -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    // The kernel books the time when a thread gives way.
+    std::thread::yield_now();
+    let nanos = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
+    let nanos = nanos.and_then(|text| text.split(' ').next()?.parse().ok());
+    nanos.map_or_else(
+        || BEGAN.get_or_init(Instant::now).elapsed(),
+        Duration::from_nanos,
+    )
 }

@@ -28,6 +28,8 @@ mod offline;
 mod permission;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod pty;
+#[cfg(all(unix, feature = "cli", feature = "testing"))]
+mod pty_tree;
 mod retry;
 #[cfg(feature = "testing")]
 mod review;

@@ -28,14 +28,14 @@ use pty_process::{
 use serde_json::json;
 
 /// Longer than anything here takes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
-const CTRL_C: &str = "\x03";
-const CTRL_D: &str = "\x04";
+pub(super) const CTRL_C: &str = "\x03";
+pub(super) const CTRL_D: &str = "\x04";
 const UP: &str = "\x1b[A";
 
 /// A terminal with the command in it.
-struct Terminal {
+pub(super) struct Terminal {
     pty: Arc<Pty>,
     child: Child,
     screen: Arc<Mutex<String>>,
@@ -44,7 +44,7 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(dir: &Path, args: &[&str], dress: impl FnOnce(Command) -> Command) -> Self {
+    pub(super) fn run(dir: &Path, args: &[&str], dress: impl FnOnce(Command) -> Command) -> Self {
         let (pty, pts) = open().unwrap();
         pty.resize(Size::new(40, 120)).unwrap();
         let path = std::env::var_os("PATH").unwrap_or_default();
@@ -84,12 +84,16 @@ impl Terminal {
         }
     }
 
-    fn press(&self, keys: &str) {
+    pub(super) fn resize(&self, rows: u16, columns: u16) {
+        self.pty.resize(Size::new(rows, columns)).unwrap();
+    }
+
+    pub(super) fn press(&self, keys: &str) {
         (&*self.pty).write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits until this is shown, after what was waited for before; gives what came in between.
-    fn until(&mut self, what: &str) -> String {
+    pub(super) fn until(&mut self, what: &str) -> String {
         let began = Instant::now();
         loop {
             {
@@ -108,12 +112,12 @@ impl Terminal {
     }
 
     /// Waits for the prompt of the conversation.
-    fn prompt(&mut self) -> String {
+    pub(super) fn prompt(&mut self) -> String {
         self.until("> ")
     }
 
     /// Waits for the end of the process.
-    fn ended(&mut self) -> ExitStatus {
+    pub(super) fn ended(&mut self) -> ExitStatus {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -127,7 +131,7 @@ impl Terminal {
         }
     }
 
-    fn all(&self) -> String {
+    pub(super) fn all(&self) -> String {
         self.screen.lock().unwrap().clone()
     }
 }
@@ -140,14 +144,14 @@ impl Drop for Terminal {
 }
 
 /// A server that answers, and a runtime that it lives in.
-fn serve(script: impl Into<Script>) -> (tokio::runtime::Runtime, ModelServer) {
+pub(super) fn serve(script: impl Into<Script>) -> (tokio::runtime::Runtime, ModelServer) {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(1).enable_all().build().unwrap();
     let server = runtime.block_on(async { ModelServer::start(script) });
     (runtime, server)
 }
 
-fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
+pub(super) fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
     let url = server.url();
     move |command| {
         command
@@ -156,7 +160,7 @@ fn asking(server: &ModelServer) -> impl FnOnce(Command) -> Command {
     }
 }
 
-fn used(input: u64, output: u64) -> Usage {
+pub(super) fn used(input: u64, output: u64) -> Usage {
     Usage {
         input,
         output,

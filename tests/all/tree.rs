@@ -13,3 +13,4 @@ mod permits;
 mod racing;
 mod rings;
 mod stage;
+mod stubborn;

@@ -92,14 +92,3 @@ impl Event {
         self.name == POST_TOOL_USE
     }
 }
-
-/// Which kind of agent stands at a place: the last word of its path, without its number.
-pub(super) fn kind_at(agent: &AgentPath) -> &str {
-    let numbered = |part: &str| part.bytes().all(|b| b.is_ascii_digit());
-    let mut parts = agent.as_str().rsplit('/');
-    let part = parts.find(|part| !numbered(part)).unwrap_or("root");
-    match part.rsplit_once('-') {
-        Some((kind, number)) if numbered(number) => kind,
-        _ => part,
-    }
-}

@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use super::{
     super::{ChildEnd, Hook, HookContext, Point, Preamble, Spawn, Verdict},
     CommandHook, MAX_HOOK_OUTPUT,
-    event::kind_at,
     marks::{Mark, Marks},
     reply::{Reply, Wish},
 };
@@ -53,7 +52,7 @@ impl Command {
             "cwd": self.folder.to_string_lossy(),
             "hook_event_name": self.row.event.name,
             "agent": at.agent,
-            "agent_type": kind_at(&at.agent),
+            "agent_type": at.agent.name(),
             "turn": at.turn,
         });
         if let (Value::Object(told), Value::Object(more)) = (&mut told, more) {
@@ -62,6 +61,7 @@ impl Command {
         let program = Program::shell(&self.row.command)
             .named(&self.name)
             .cwd(&*self.folder)
+            .environment(&at.environment)
             .env("CLAUDE_PROJECT_DIR", &*self.folder)
             .env("OFFSHOOT_PROJECT_DIR", &*self.folder)
             .stdin(told.to_string());
@@ -197,7 +197,7 @@ impl Hook for Command {
     }
 
     async fn on_stop(&self, at: &HookContext, text: &str) -> Verdict<Message> {
-        if !self.hears(Point::OnStop, at, kind_at(&at.agent)) {
+        if !self.hears(Point::OnStop, at, at.agent.name()) {
             return Verdict::Keep;
         }
         let told = json!({

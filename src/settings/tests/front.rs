@@ -6,6 +6,7 @@ use super::super::{
     front::{self, Field},
     kind,
 };
+use crate::permission::Paths;
 
 fn fields(matter: &str) -> Vec<(String, Field)> {
     let text = format!("---\n{matter}\n---\nbody");
@@ -150,6 +151,36 @@ fn a_kind_is_made_of_its_file() {
     assert_eq!(tools("tools: []"), Some(Some(vec![])));
     assert_eq!(tools("tools:\n  - Read"), Some(Some(vec!["Read".into()])));
     assert_eq!(tools("tools:\n  a: b"), None);
+    let narrow = |lines: &str| {
+        let text = format!("---\nname: n\ndescription: d\n{lines}\n---\np");
+        let kind = kind(&text).0?;
+        Some((kind.paths, kind.environment))
+    };
+    let paths = |entries: &[&str]| Some(Paths::new(entries.iter().copied()).unwrap());
+    assert_eq!(narrow(""), Some((None, None)));
+    assert_eq!(
+        narrow("paths: src, {docs,tests}/**\nenvironment: [PATH, HOME]"),
+        Some((
+            paths(&["src", "{docs,tests}/**"]),
+            Some(vec!["PATH".into(), "HOME".into()])
+        ))
+    );
+    assert_eq!(
+        narrow("paths:\n  - \"**/*.rs\"\nenvironment: []"),
+        Some((paths(&["**/*.rs"]), Some(vec![])))
+    );
+    // What should narrow and cannot be read must not widen.
+    for slip in [
+        "paths:",
+        "paths: ..",
+        "paths: /etc",
+        "paths: src, ../x",
+        "paths:\n  a: b",
+        "environment:",
+        "environment: A=1",
+    ] {
+        assert_eq!(narrow(slip), None, "{slip}");
+    }
     assert_eq!(
         kind("---\nname: n\ndescription: d\nmodel: inherit\n---\np")
             .0

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::grant;
+use super::{grant, one_line};
 use crate::{
     registry::AgentRow,
     spec::{Lane, ToolSpec},
@@ -60,7 +60,7 @@ fn line(row: &AgentRow, ctx: &ToolContext) -> String {
         "{}{you}: {} \"{}\", {}, {:.1} s{mail}\n",
         row.path,
         row.kind,
-        row.description,
+        one_line(&row.description),
         row.state,
         row.age.as_secs_f64()
     )

@@ -27,6 +27,21 @@ pub(super) fn tools() -> [Arc<dyn Tool>; 4] {
     ]
 }
 
+/// Characters of a description that an answer repeats.
+const MAX_DESCRIPTION: usize = 200;
+
+/// A description as it stands in a row: whoever opens an agent chooses it, and it must not begin a
+/// row of its own nor end the quotes that it stands in.
+fn one_line(description: &str) -> String {
+    let tame = |c: char| match c {
+        '"' => '\'',
+        c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => ' ',
+        c => c,
+    };
+    let line = description.chars().map(tame);
+    line.take(MAX_DESCRIPTION).collect()
+}
+
 /// What stands behind a name that a model gave.
 enum Found {
     Alive(Contact),

@@ -7,7 +7,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tokio::time::timeout;
 
-use super::{Found, find, grant};
+use super::{Found, find, grant, one_line};
 use crate::{
     backend::Grant,
     event::EventKind,
@@ -102,7 +102,7 @@ fn alive(contact: &Contact, note: &str) -> ToolOutput {
         "task_id: {}\nstatus: {}\ndescription: {}\nduration_ms: {}\nnote: {note}",
         row.path,
         row.state,
-        row.description,
+        one_line(&row.description),
         row.age.as_millis()
     ))
 }
@@ -116,7 +116,7 @@ fn ended(tombstone: &Tombstone) -> ToolOutput {
     ToolOutput::ok(format!(
         "task_id: {}\nstatus: {status}\ndescription: {}\nduration_ms: {}\n--- {head} ---\n{}",
         tombstone.path,
-        tombstone.description,
+        one_line(&tombstone.description),
         tombstone.lived.as_millis(),
         tombstone.ended.text
     ))

@@ -15,8 +15,9 @@ use crate::{
     tool::{ToolContext, ToolOutput, TypedTool},
 };
 
-/// How long the tool waits for the agent's end after it was told to stop.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long the tool waits for the agent's end after it was told to stop: longer than it takes until
+/// one that hears nothing is cut off.
+const GRACE: Duration = Duration::from_secs(7);
 
 pub(super) struct TaskStop;
 

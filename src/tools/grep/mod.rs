@@ -15,7 +15,7 @@ use serde_json::Value;
 use self::{filter::Filter, hits::Hits};
 use super::{aliases, newest::Newest, notice, read, run, similar};
 use crate::{
-    spec::ToolSpec,
+    spec::{Reach, ToolSpec},
     tool::{ToolContext, ToolOutput, TypedTool},
     workspace::{
         Ended, FileFacts, FileKind, Limits, Reader, Stop, Walk, WorkError, WorkPath, Workspace,
@@ -126,7 +126,7 @@ impl TypedTool for Grep {
     }
 
     fn manners(&self, spec: ToolSpec) -> ToolSpec {
-        spec.reads().subject("path")
+        spec.reads().reaches(Reach::Tree).subject("path")
     }
 
     fn subjects(&self, _: &ToolSpec, input: &Value) -> Vec<String> {

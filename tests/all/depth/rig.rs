@@ -130,7 +130,12 @@ pub(super) fn is_summary(seen: &Seen) -> bool {
 
 /// Which level asks: every prompt says it, and the root's is without a number.
 pub(super) fn level(seen: &Seen) -> usize {
-    let said = seen.messages.iter().filter(|m| m.role == Role::User);
+    level_in(&seen.messages)
+}
+
+/// The same, of the messages of a request.
+pub(super) fn level_in<'a>(messages: impl IntoIterator<Item = &'a Message>) -> usize {
+    let said = messages.into_iter().filter(|m| m.role == Role::User);
     let number = |message: &Message| {
         let text = message.text();
         let (_, rest) = text.split_once("level ")?;
