@@ -121,11 +121,12 @@ fn a_letter_is_not_sent_twice_after_a_death() {
     for line in [
         "kept: Write to Kim, ",
         "resumed: I do not know whether it was sent",
-        "letters sent: 1",
+        "sent: {",
         "fork: Ask Kim whether it came.",
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
+    assert_eq!(text.matches(r#"{"to":"Kim"}"#).count(), 1, "{text}");
 }
 
 #[test]
