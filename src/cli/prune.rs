@@ -80,7 +80,10 @@ pub(super) async fn prune(matches: &ArgMatches) -> Result<Exit> {
     let store = home::store()?;
     let all = store.list().await?;
     let chosen = chosen(matches, &store, &all).await?;
-    let dry = matches.get_flag("dry-run");
+    let way = match matches.get_flag("dry-run") {
+        true => Way::Look,
+        false => Way::Remove,
+    };
     let named = matches.get_many::<String>("session").is_some();
     let mut progress = Progress::new("removing", chosen.len() as u64);
     let mut gone = Tally::default();
@@ -88,11 +91,11 @@ pub(super) async fn prune(matches: &ArgMatches) -> Result<Exit> {
     let going: HashSet<_> = chosen.iter().map(|card| card.id.clone()).collect();
     for card in &chosen {
         let bytes = own_bytes(&store, card, &all, &going).await?;
-        match remove(&store, &card.id, dry).await {
+        match remove(&store, &card.id, way).await {
             Ok(()) => {
                 gone.sessions += 1;
                 gone.bytes += bytes;
-                if dry {
+                if way == Way::Look {
                     say(&format!(
                         "{}  {}",
                         line(card.id.as_str()),
@@ -111,7 +114,7 @@ pub(super) async fn prune(matches: &ArgMatches) -> Result<Exit> {
         progress.add(1);
     }
     drop(progress);
-    let text = gone.words(dry);
+    let text = gone.words(way);
     let reader: Reader = write_out(&format!("{text}\n"));
     if let Some(exit) = reader.exit() {
         return Ok(exit);
@@ -122,6 +125,13 @@ pub(super) async fn prune(matches: &ArgMatches) -> Result<Exit> {
     }
 }
 
+/// Whether it is only said what would be done.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Way {
+    Look,
+    Remove,
+}
+
 #[derive(Default)]
 struct Tally {
     sessions: u64,
@@ -129,11 +139,11 @@ struct Tally {
 }
 
 impl Tally {
-    fn words(&self, dry: bool) -> String {
+    fn words(&self, way: Way) -> String {
         let (sessions, bytes) = (count(self.sessions, "session"), size(self.bytes));
-        match dry {
-            true => format!("would remove {sessions} with {bytes} of records"),
-            false => format!("removed {sessions} with {bytes} of records"),
+        match way {
+            Way::Look => format!("would remove {sessions} with {bytes} of records"),
+            Way::Remove => format!("removed {sessions} with {bytes} of records"),
         }
     }
 }
@@ -168,12 +178,11 @@ async fn chosen(matches: &ArgMatches, store: &Arc<dyn Store>, all: &[Card]) -> R
 }
 
 /// Removes a session, or asks whether that could be done.
-async fn remove(store: &Arc<dyn Store>, id: &SessionId, dry: bool) -> Result<()> {
-    if dry {
-        drop(store.claim(id, Claiming::IfFree).await?);
-        return Ok(());
+async fn remove(store: &Arc<dyn Store>, id: &SessionId, way: Way) -> Result<()> {
+    match way {
+        Way::Look => store.claim(id, Claiming::IfFree).await.map(drop),
+        Way::Remove => store.remove(id).await,
     }
-    store.remove(id).await
 }
 
 /// Bytes of records that no session shares which stays.

@@ -128,7 +128,14 @@ struct Node {
     parent: Parent,
     /// What it says, where it is a message.
     said: Option<Said>,
-    helper: bool,
+    who: Who,
+}
+
+/// Whose conversation a line is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Root,
+    Helper,
 }
 
 /// Where a line says that it comes after.
@@ -197,7 +204,10 @@ impl Reader {
         self.nodes.push(Node {
             parent: line.parent_uuid,
             said,
-            helper: line.is_sidechain || line.parent_tool_use_id.is_some(),
+            who: match line.is_sidechain || line.parent_tool_use_id.is_some() {
+                true => Who::Helper,
+                false => Who::Root,
+            },
         });
     }
 
@@ -207,8 +217,8 @@ impl Reader {
     }
 
     /// The places of the lines that count, in order.
-    fn branch(&self, helpers: bool) -> Vec<usize> {
-        let own = |at: &usize| self.nodes[*at].helper == helpers;
+    fn branch(&self, who: Who) -> Vec<usize> {
+        let own = |at: &usize| self.nodes[*at].who == who;
         let speaks = |at: &usize| own(at) && self.nodes[*at].said.is_some();
         let mut next = (0..self.nodes.len()).rev().find(speaks);
         let mut branch = HashSet::new();
@@ -226,7 +236,7 @@ impl Reader {
                 },
             };
         }
-        self.gather(&mut branch, helpers);
+        self.gather(&mut branch, who);
         let mut branch: Vec<_> = branch.into_iter().collect();
         branch.sort_unstable();
         branch
@@ -234,8 +244,8 @@ impl Reader {
 
     /// Calls that ran side by side hang their results beside the row of parents, and one message
     /// stands on several lines.
-    fn gather(&self, branch: &mut HashSet<usize>, helpers: bool) {
-        let mine = |at: &usize| self.nodes[*at].helper == helpers;
+    fn gather(&self, branch: &mut HashSet<usize>, who: Who) {
+        let mine = |at: &usize| self.nodes[*at].who == who;
         let said = |at: &usize| self.nodes[*at].said.as_ref();
         let messages: HashSet<_> = branch
             .iter()
@@ -265,16 +275,19 @@ impl Reader {
         let is_message = |node: &&Node| node.said.is_some();
         let all = self.nodes.iter().filter(is_message).count();
         let helpers = self.nodes.iter().filter(is_message);
-        let helpers = helpers.filter(|node| node.helper).count();
+        let helpers = helpers.filter(|node| node.who == Who::Helper).count();
         // The file of a helper is a conversation of its own.
-        let of_helper = all > 0 && helpers == all;
-        let branch = self.branch(of_helper);
+        let (who, helpers) = match helpers == all {
+            true => (Who::Helper, 0),
+            false => (Who::Root, helpers),
+        };
+        let branch = self.branch(who);
         let mut said = Vec::new();
         for at in branch {
             said.extend(self.nodes[at].said.take());
         }
         let left = &mut self.out.left_out;
-        left.helpers = if of_helper { 0 } else { helpers as u64 };
+        left.helpers = helpers as u64;
         left.elsewhere = (all - said.len()) as u64 - left.helpers;
         self.tell(said);
         let [summary, ai, custom] = std::mem::take(&mut self.titles);

@@ -285,14 +285,16 @@ impl Taken {
             }
             self.take(&line, number)?;
             if self.rows.len() >= PAGE_ROWS || self.bytes >= PAGE_BYTES {
-                self.hand_over(store, claim, false).await?;
+                store.append(claim, self.batch()).await?;
             }
         }
         if self.last < promised {
             let text = format!("{} of {promised} records are missing", promised - self.last);
             return Err(corrupt(number, &text));
         }
-        self.hand_over(store, claim, true).await
+        let mut batch = self.batch();
+        batch.sync = true;
+        store.append(claim, batch).await.map(drop)
     }
 
     fn take(&mut self, line: &str, number: u64) -> Result<()> {
@@ -322,13 +324,14 @@ impl Taken {
         Ok(())
     }
 
-    async fn hand_over(&mut self, store: &dyn Store, claim: &Claim, sync: bool) -> Result<()> {
+    fn batch(&mut self) -> Batch {
         self.card.records = self.last;
-        let rows = std::mem::take(&mut self.rows);
         self.bytes = 0;
-        let card = self.card.clone();
-        store.append(claim, Batch { rows, sync, card }).await?;
-        Ok(())
+        Batch {
+            rows: std::mem::take(&mut self.rows),
+            sync: false,
+            card: self.card.clone(),
+        }
     }
 }
 

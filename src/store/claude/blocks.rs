@@ -12,6 +12,7 @@ use crate::{
 };
 
 /// A line, as far as it matters here.
+#[expect(clippy::struct_excessive_bools, reason = "they are fields of the file")]
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Line {
