@@ -325,7 +325,7 @@ impl Session {
 }
 
 /// A message that was there before the log, as records.
-fn bodies(message: Message) -> Vec<Body> {
+pub(super) fn bodies(message: Message) -> Vec<Body> {
     match message.role {
         Role::User => vec![Body::User { message }],
         Role::Assistant => vec![Body::Assistant {

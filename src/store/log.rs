@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
-    Recollection, Record, Row, Store, Sum, lost, record::now_millis, replay::Joiner,
+    Recollection, Record, Row, Store, Sum, lost, replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -22,9 +22,6 @@ use crate::{
 
 /// Bytes of records that wait for their store; past this the session cannot go on.
 pub const MAX_UNWRITTEN: usize = 256 * 1024 * 1024;
-
-/// Characters of the first message that become a session's title.
-const TITLE: usize = 80;
 
 /// Bytes that may wait before they are handed over without being asked for.
 const HAND_OVER: usize = 1024 * 1024;
@@ -372,46 +369,14 @@ impl State {
             told,
             body,
         });
-        self.note(record);
+        self.card.records = self.last;
+        self.card.note(record);
         if self.bytes > MAX_UNWRITTEN {
             let text = format!(
                 "too much waits to be written to the log: `{}` bytes",
                 self.bytes
             );
             self.broken = Some(Error::new(ErrorKind::Limit, text));
-        }
-    }
-
-    /// Keeps the card true.
-    fn note(&mut self, record: &Record) {
-        let card = &mut self.card;
-        card.records = self.last;
-        card.touched = now_millis();
-        match &record.body {
-            Body::Opened { model, .. } | Body::Resumed { model, .. } => {
-                card.model.clone_from(model);
-            }
-            Body::TurnStart { text } if record.agent.depth() == 0 => {
-                card.turns += 1;
-                if card.title.is_empty() {
-                    let line = text.lines().find(|line| !line.trim().is_empty());
-                    card.title = line
-                        .unwrap_or_default()
-                        .trim()
-                        .chars()
-                        .take(TITLE)
-                        .collect();
-                }
-            }
-            Body::Assistant { charged, cost, .. }
-            | Body::Charge {
-                usage: charged,
-                cost,
-            } => {
-                card.usage += *charged;
-                card.cost += *cost;
-            }
-            _ => {}
         }
     }
 
