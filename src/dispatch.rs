@@ -1,6 +1,8 @@
 //! Runs the calls of one message: lanes, permits, deadlines, and results in call order.
 //! Refuses to judge a call: whoever plans it has checked arguments, hooks and permission.
 
+mod whole;
+
 use std::{
     any::Any,
     collections::VecDeque,
@@ -18,13 +20,15 @@ use tokio::{
     time::Instant,
 };
 
+use self::whole::Whole;
 use crate::{
-    id::SessionId,
+    id::{SessionId, TurnId},
     message::{Content, Outcome, ToolCall, ToolResult},
     scope::{Scope, WaitFor},
     sink::{Origin, Sink},
     spec::Lane,
-    tool::{ContextInner, Output, Tool, ToolContext, ToolOutput},
+    store::Store,
+    tool::{ContextInner, Keeper, Output, Tool, ToolContext, ToolOutput},
 };
 
 /// How long a tool may run when neither it nor the agent says otherwise.
@@ -43,6 +47,8 @@ pub(crate) enum Plan {
     Run { tool: Arc<dyn Tool>, input: Value },
     /// It was answered without running.
     Answered(ToolResult),
+    /// Its result is on the board already, and was told.
+    Landed,
 }
 
 /// What all calls of a message have in common.
@@ -54,8 +60,12 @@ pub(crate) struct Terms {
     pub(crate) origin: Origin,
     /// Makes a call's key unique beyond its agent.
     pub(crate) session: SessionId,
+    /// The turn by which their keys are known: an earlier one for calls that run again.
+    pub(crate) called_in: TurnId,
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
+    /// Where the whole of a large output is kept.
+    pub(crate) store: Option<Arc<dyn Store>>,
     /// What the calling agent hands down to agents it opens.
     pub(crate) above: Arc<dyn Any + Send + Sync>,
     /// Stands for the message whose calls these are.
@@ -177,6 +187,7 @@ pub(crate) fn run(
                     board.land(index, result.clone());
                     yield Step::Landed { index, result, millis: 0 };
                 }
+                Plan::Landed => {}
             }
         }
         let mut grace = None;
@@ -282,14 +293,16 @@ impl Running {
             origin: terms.origin.clone(),
             call: call.id.clone(),
             session: Some(terms.session.clone()),
+            called_in: terms.called_in,
             sink: terms.sink.clone(),
-            output: Output::with_cap(terms.output_cap),
+            output: Output::with_keeper(terms.output_cap, keeper(terms.store.as_ref())),
             deadline: Instant::now().checked_add(limit),
             above: Some(terms.above.clone()),
             message: terms.message.clone(),
         });
         let board = board.clone();
         let inside = ctx.clone();
+        let store = terms.store.clone();
         let name = call.name.clone();
         let task = scope.clone().spawn(async move {
             let _permit = permit;
@@ -297,12 +310,18 @@ impl Running {
                 return Ended::NeverStarted;
             }
             let _waiting = scope.waiting(WaitFor::Tool(name));
+            let ctx = inside.clone();
             let call = AssertUnwindSafe(tool.call(inside, input)).catch_unwind();
-            match tokio::time::timeout(limit, call).await {
-                Ok(Ok(output)) => Ended::Output(output),
+            let ended = match tokio::time::timeout(limit, call).await {
+                Ok(Ok(mut output)) => {
+                    cut(&ctx, &mut output, store.as_ref()).await;
+                    Ended::Output(output)
+                }
                 Ok(Err(panic)) => Ended::Panicked(panic_words(&*panic)),
                 Err(_) => Ended::TimedOut(limit),
-            }
+            };
+            ctx.output().keep().await;
+            ended
         });
         Self {
             index,
@@ -357,16 +376,29 @@ impl Drop for Running {
     }
 }
 
-/// What the tool wrote on the way, then what it handed back, each within the cap.
+/// Where the whole of a large output goes.
+fn keeper(store: Option<&Arc<dyn Store>>) -> Option<Box<dyn Keeper>> {
+    let store = store?.clone();
+    Some(Box::new(Whole::new(store)))
+}
+
+/// Cuts what a tool handed back to the cap; the whole is kept where there is a store.
+async fn cut(ctx: &ToolContext, output: &mut ToolOutput, store: Option<&Arc<dyn Store>>) {
+    for piece in &mut output.content {
+        if let Content::Text(text) = piece {
+            let whole = std::mem::take(text);
+            *text = ctx.output().cut(whole, || keeper(store)).await;
+        }
+    }
+}
+
+/// What the tool wrote on the way, then what it handed back.
 fn finished(call: &ToolCall, ctx: &ToolContext, output: ToolOutput) -> ToolResult {
     let mut content = Vec::with_capacity(output.content.len() + 1);
     if ctx.output().total() > 0 {
         content.push(Content::Text(ctx.output().text()));
     }
-    content.extend(output.content.into_iter().map(|piece| match piece {
-        Content::Text(text) => Content::Text(ctx.output().cut(text)),
-        media => media,
-    }));
+    content.extend(output.content);
     if content.is_empty() {
         content.push(Content::Text("(no output)".into()));
     }

@@ -39,6 +39,18 @@ pub enum ErrorKind {
     Limit,
     /// A file or another thing of the operating system.
     Io,
+    /// Somebody else has it: a session that another process writes.
+    Busy,
+    /// Somebody newer has it: what this writer does is refused from now on.
+    Fenced,
+    /// What was kept is damaged.
+    Corrupt,
+    /// There is no room left on the disk.
+    StorageFull,
+    /// It was written by a newer version, which this one must not touch.
+    TooNew,
+    /// Whether it was done cannot be known; asking again is safe.
+    Uncertain,
     /// Cancelled.
     Cancelled,
     /// The model did not give an answer of the asked shape.

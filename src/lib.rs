@@ -104,6 +104,7 @@ mod sink;
 mod hook;
 mod permission;
 pub mod provider;
+pub mod store;
 mod tool;
 mod trace;
 // Floor 3: the landing.

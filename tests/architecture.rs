@@ -30,8 +30,8 @@ const NEIGHBOURS: &[(&str, &str)] = &[("process", "scope"), ("registry", "scope"
 /// The engine is closed: a new file here is a decision, not an accident.
 #[rustfmt::skip]
 const ENGINE: &[&str] = &[
-    "call.rs", "context.rs", "derive.rs", "ending.rs", "fold.rs", "live.rs", "mod.rs",
-    "prepare.rs", "steps.rs", "talk.rs", "turn.rs",
+    "call.rs", "context.rs", "derive.rs", "ending.rs", "fold.rs", "live.rs", "log.rs",
+    "mod.rs", "prepare.rs", "recall.rs", "steps.rs", "talk.rs", "turn.rs",
 ];
 
 /// Where serialization may be derived: words, vendors' wires, published formats, tables of the CLI.
@@ -349,6 +349,77 @@ fn reference_systems_md_proves_what_it_says() {
     assert!(lost.is_empty(), "named but not there: {lost:?}");
 }
 
+/// The rows of tests/twins.txt: row, tests, what is taken away, twin.
+fn twins(text: &str) -> Vec<[&str; 4]> {
+    let rows = text
+        .lines()
+        .filter(|l| !l.is_empty() && !l.starts_with('#'));
+    let cells = |line| {
+        let cells: Vec<&str> = str::split(line, '|').map(str::trim).collect();
+        cells
+            .try_into()
+            .unwrap_or_else(|_| panic!("four columns: {line}"))
+    };
+    rows.map(cells).collect()
+}
+
+/// Whether a test bears the name of a fault row or an invariant.
+fn is_numbered(test: &str) -> bool {
+    let name = test.rsplit("::").next().unwrap_or(test);
+    name.split('_').any(|word| {
+        let digits = word.trim_start_matches(|c: char| c.is_ascii_lowercase());
+        let what = &word[..word.len() - digits.len()];
+        let numbered = !digits.is_empty() && digits.chars().all(|c| c.is_ascii_digit());
+        numbered && ["p", "t", "a", "x", "inv"].contains(&what)
+    }) || name.starts_with("invariant")
+}
+
+fn is_twin(test: &str) -> bool {
+    test.rsplit("::")
+        .next()
+        .is_some_and(|name| name.contains("twin"))
+}
+
+/// What is wrong with a table of twins beside a list of tests.
+fn untwinned(table: &str, tests: &[&str]) -> Vec<String> {
+    let rows = twins(table);
+    let named = |row: &[&str; 4], test: &str| match row[1].strip_suffix('*') {
+        Some(start) => test.starts_with(start) && !is_twin(test),
+        None => test == row[1],
+    };
+    let mut wrong = Vec::new();
+    for row in &rows {
+        if !tests.iter().any(|test| named(row, test)) {
+            wrong.push(format!("no such test: {}", row[1]));
+        }
+        match row[3].strip_prefix("none:") {
+            Some(why) if why.trim().is_empty() => wrong.push(format!("no reason: {}", row[1])),
+            None if !tests.contains(&row[3]) || !is_twin(row[3]) => {
+                wrong.push(format!("no such twin: {}", row[3]));
+            }
+            _ => {}
+        }
+    }
+    for test in tests {
+        let twin = is_twin(test);
+        if twin && !rows.iter().any(|row| row[3] == *test && !row[2].is_empty()) {
+            wrong.push(format!("a twin of nothing: {test}"));
+        }
+        if !twin && is_numbered(test) && !rows.iter().any(|row| named(row, test)) {
+            wrong.push(format!("a fault test without a row: {test}"));
+        }
+    }
+    wrong
+}
+
+#[test]
+fn every_fault_test_has_a_row_and_what_removes_its_defence() {
+    let read = |name| fs::read_to_string(root().join("tests").join(name)).unwrap();
+    let (table, list) = (read("twins.txt"), read("expected.txt"));
+    let wrong = untwinned(&table, &list.lines().collect::<Vec<_>>());
+    assert!(wrong.is_empty(), "tests/twins.txt:\n{}", wrong.join("\n"));
+}
+
 #[test]
 fn the_scan_is_awake() {
     assert!(sources().len() >= 40, "the scan must find the sources");
@@ -384,4 +455,36 @@ fn the_scan_is_awake() {
     assert!(bad_opening("a.rs", "use std::fmt;").is_some());
     assert!(bad_opening("a.rs", "//! Owns.\n//! Also owns.").is_some());
     assert!(serializes("scope.rs", "#[derive(Serialize)] struct A;").is_some());
+
+    let table = "P1 | a::p1_* | the defence | a::p1_twin";
+    assert_eq!(
+        untwinned(table, &["a::p1_it_waits", "a::p1_twin", "b::other"]),
+        [""; 0]
+    );
+    for (table, tests, wrong) in [
+        (table, &["a::p1_it_waits"][..], "no such twin: a::p1_twin"),
+        (table, &["a::p1_twin"], "no such test: a::p1_*"),
+        (
+            table,
+            &["a::p1_x", "a::p1_twin", "a::twin_b"],
+            "a twin of nothing: a::twin_b",
+        ),
+        (
+            table,
+            &["a::p1_x", "a::p1_twin", "a::inv07_x"],
+            "a fault test without a row: a::inv07_x",
+        ),
+        (
+            "P1 | a::p1_x | | none: ",
+            &["a::p1_x"],
+            "no reason: a::p1_x",
+        ),
+        (
+            "P1 | a::p1_x | | a::p1_x",
+            &["a::p1_x"],
+            "no such twin: a::p1_x",
+        ),
+    ] {
+        assert_eq!(untwinned(table, tests), [wrong]);
+    }
 }

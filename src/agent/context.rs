@@ -5,6 +5,7 @@ use super::live::Live;
 use crate::{
     event::{Compaction, EventKind, StopReason},
     hook::Verdict,
+    store::Body,
     transcript::{Change, Summarising, Thresholds, Trimming, summarise_charged},
     usage::Usage,
 };
@@ -32,8 +33,12 @@ pub(super) async fn make_room(
     let due = |tokens| need == Need::MustShrink || tokens >= lines.compact;
     let early = settings.trimming == Trimming::Early && tokens >= lines.warning;
     if (due(tokens) || early)
-        && let Some(change) = live.talk.transcript.trim(&settings, &live.talk.counter)
+        && let Some((change, calls)) = live
+            .talk
+            .transcript
+            .trim_named(&settings, &live.talk.counter)
     {
+        live.write(|| Body::Trimmed { calls });
         told.push(compacted(Compaction::Trimmed, change));
         tokens = live.tokens();
     }
@@ -86,7 +91,7 @@ async fn summarise(live: &mut Live<'_>, lines: &Thresholds) -> Result<Option<Cha
         scope.race(call).await
     };
     if usage != Usage::default() {
-        live.charge(0, usage);
+        live.book(0, usage);
     }
     match made {
         None => Err(live.cancelled()),
@@ -97,6 +102,10 @@ async fn summarise(live: &mut Live<'_>, lines: &Thresholds) -> Result<Option<Cha
         }
         Some(Ok(text)) => {
             let change = live.talk.transcript.replace_with_summary(&text, true);
+            live.write(|| Body::Summarised {
+                text,
+                automatic: true,
+            });
             live.talk.breaker.succeeded(change.after, lines);
             Ok(Some(change))
         }

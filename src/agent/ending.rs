@@ -6,8 +6,9 @@ use crate::{
     backend::OnChildren,
     event::{Event, EventKind},
     hook::Verdict,
-    message::{Note, Urgency},
+    message::{Message, Note, Urgency},
     scope::WaitFor,
+    store::Body,
 };
 
 /// What the end of an answer leads to.
@@ -45,8 +46,13 @@ pub(super) async fn deliver_mail(live: &mut Live<'_>, least: Urgency) -> Vec<Eve
     }
     let mut events = Vec::new();
     for Note { from, text, .. } in notes {
-        let message = note_message(&from, &text);
-        live.talk.transcript.push_user(message.into());
+        let message = Message::from(note_message(&from, &text));
+        live.write(|| Body::Note {
+            from: from.clone(),
+            text: text.clone(),
+            message: message.clone(),
+        });
+        live.talk.transcript.push_user(message);
         events.push(live.origin.event(EventKind::Note { from, text }));
     }
     drained.ack();

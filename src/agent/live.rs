@@ -1,15 +1,19 @@
 //! A turn while it runs: what must be put in order however the turn ends, also by a drop.
 //! Refuses to decide anything; the loop decides, this keeps the books.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicBool, Ordering::Relaxed},
+use std::{
+    collections::HashSet,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 use tokio::time::Instant;
 
 use super::{
     fold::{Fold, Reach},
+    log::Heard,
     talk::Talk,
 };
 use crate::{
@@ -18,12 +22,13 @@ use crate::{
     error::Error,
     event::{EventKind, StopReason},
     hook::HookContext,
-    id::{AgentPath, TurnId},
+    id::{AgentPath, CallId, TurnId},
     kept::Kept,
     message::{Message, Outcome, Part, Role, Urgency},
     provider::{Model, Stop},
     scope::Scope,
     sink::Origin,
+    store::Body,
     usage::{Cost, Usage},
 };
 
@@ -38,10 +43,14 @@ pub(super) struct Live<'a> {
     pub(super) model: usize,
     /// The calls that are being run.
     pub(super) board: Option<Arc<Board>>,
+    /// Which of them have their result in the log.
+    pub(super) landed: HashSet<CallId>,
     pub(super) usage: Usage,
     pub(super) cost: Cost,
     /// What the model said last in this turn.
     pub(super) words: String,
+    /// Whether the log has its end.
+    pub(super) ended: bool,
     out_of_time: Arc<AtomicBool>,
     /// When the hooks that still run after a cancel are given up, all together.
     patience: OnceLock<Instant>,
@@ -58,9 +67,11 @@ impl<'a> Live<'a> {
             fold: None,
             model: 0,
             board: None,
+            landed: HashSet::new(),
             usage: Usage::default(),
             cost: Cost::default(),
             words: String::new(),
+            ended: false,
             out_of_time: Arc::default(),
             patience: OnceLock::new(),
         };
@@ -128,13 +139,18 @@ impl<'a> Live<'a> {
         };
         let said = message.parts.iter().any(counts);
         if said {
+            self.write(|| Body::User {
+                message: message.clone(),
+            });
             self.talk.transcript.push_user(message);
         }
         said
     }
 
     /// Puts the model's message into the transcript.
-    pub(super) fn heard(&mut self, message: Message, usage: Usage) {
+    pub(super) fn heard(&mut self, message: Message, heard: Heard<'_>) {
+        let usage = heard.usage;
+        self.write(|| heard.body(message.clone(), Some(usage)));
         self.talk.transcript.push_assistant(message, Some(usage));
         let last = self.talk.transcript.history().last().map(Kept::get);
         let text = match last {
@@ -153,6 +169,12 @@ impl<'a> Live<'a> {
         self.usage += usage;
         self.cost += cost;
         cost
+    }
+
+    /// As [`charge`](Self::charge), for what no message stands for.
+    pub(super) fn book(&mut self, index: usize, usage: Usage) {
+        let cost = self.charge(index, usage);
+        self.write(|| Body::Charge { usage, cost });
     }
 
     /// The usage of the message that is being received; counted by us where the vendor's is missing.
@@ -186,7 +208,7 @@ impl<'a> Live<'a> {
         let Some(fold) = self.fold.take() else { return };
         if fold.reach > Reach::Nothing || error.is_some_and(Error::is_possibly_billed) {
             let usage = self.usage_so_far(&fold);
-            self.charge(self.model, usage);
+            self.book(self.model, usage);
         }
     }
 
@@ -224,12 +246,24 @@ impl<'a> Live<'a> {
         let fold = self.fold.take_if(|fold| fold.reach > Reach::Nothing)?;
         let usage = self.usage_so_far(&fold);
         let cost = self.charge(self.model, usage);
-        if let Some(message) = fold.words_only() {
-            self.talk.transcript.push_assistant(message, None);
+        let model = self.model(self.model).name.to_string();
+        let stop = "interrupted";
+        match fold.words_only() {
+            Some(message) => {
+                let heard = Heard {
+                    model: &model,
+                    stop,
+                    usage,
+                    cost,
+                };
+                self.write(|| heard.body(message.clone(), None));
+                self.talk.transcript.push_assistant(message, None);
+            }
+            None => self.write(|| Body::Charge { usage, cost }),
         }
         Some(EventKind::MessageEnd {
-            model: self.model(self.model).name.to_string(),
-            stop: "interrupted".into(),
+            model,
+            stop: stop.into(),
             usage,
             cost,
         })
@@ -241,14 +275,16 @@ impl<'a> Live<'a> {
             let words = fold.words_only();
             self.book_broken(None);
             if let Some(message) = words {
+                let model = self.model(self.model).name.to_string();
+                self.write(|| Heard::cut(&model).body(message.clone(), None));
                 self.talk.transcript.push_assistant(message, None);
             }
         }
         if let Some(board) = self.board.take() {
-            self.talk.transcript.push_results(board.settle());
+            self.push_results(board.settle());
         }
         let text = "The turn was stopped before this tool could start. It did not run.";
-        self.talk.transcript.close_open(Outcome::NeverStarted, text);
+        self.close_open(Outcome::NeverStarted, text);
     }
 
     /// Children that the turn should have waited for and did not.
@@ -281,6 +317,11 @@ impl<'a> Live<'a> {
 impl Drop for Live<'_> {
     fn drop(&mut self) {
         self.settle();
+        if !self.ended {
+            self.write(|| Body::TurnEnd {
+                stop: StopReason::Cancelled,
+            });
+        }
         self.talk.reach.set_current(None);
         self.scope.cancel();
     }

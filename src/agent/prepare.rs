@@ -6,7 +6,7 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::live::Live;
+use super::{live::Live, recall::Fate};
 use crate::{
     dispatch::Plan,
     hook::Verdict,
@@ -28,6 +28,8 @@ pub(super) enum Checked {
     Wrong(ToolResult),
     /// A person decides.
     Ask(Asking),
+    /// It ran in an earlier life, and this is its result.
+    Known(ToolResult),
 }
 
 /// A call that waits for a person.
@@ -37,9 +39,19 @@ pub(super) struct Asking {
 }
 
 /// Checks one call: arguments, hooks, then the rules on what the hooks made of it.
-pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Checked {
+pub(super) async fn check(
+    live: &Live<'_>,
+    index: usize,
+    call: &ToolCall,
+    fate: Option<&Fate>,
+) -> Checked {
     let talk = &live.talk;
     let answered = |outcome, text: String| ToolResult::text(call, outcome, text);
+    match fate {
+        Some(Fate::Landed(result)) => return Checked::Known(result.clone()),
+        Some(Fate::Lost(result)) => return Checked::Plan(Plan::Answered(result.clone())),
+        _ => {}
+    }
     if index >= MAX_CALLS {
         let text = format!("only {MAX_CALLS} calls of one message are run; make fewer at once");
         return Checked::Wrong(answered(Outcome::Failed, text));
@@ -52,7 +64,18 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
         Ok(passed) => passed,
         Err(refusal) => return Checked::Plan(Plan::Answered(refusal)),
     };
-    match ruling(live, &*tool, &input) {
+    let ruling = match (ruling(live, &*tool, &input), fate) {
+        // Somebody must decide whether it is done a second time.
+        (Ruling::Allow | Ruling::Ask(_), Some(Fate::Doubtful(why))) => Ruling::Ask(why.clone()),
+        // A person's yes is not asked for twice.
+        (Ruling::Ask(_), Some(Fate::Allowed(None))) => Ruling::Allow,
+        (Ruling::Ask(_), Some(Fate::Allowed(Some(changed)))) => {
+            let changed = serde_json::from_str(changed.as_str()).unwrap_or(Value::Null);
+            return Checked::Plan(answered_with(live, call, changed).await);
+        }
+        (ruling, _) => ruling,
+    };
+    match ruling {
         Ruling::Allow => Checked::Plan(Plan::Run { tool, input }),
         Ruling::Deny(reason) => {
             Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
@@ -65,7 +88,10 @@ pub(super) async fn check(live: &Live<'_>, index: usize, call: &ToolCall) -> Che
             }
             (_, Some(_)) | (Unasked::Wait, None) => Checked::Ask(Asking {
                 question: Question {
-                    id: format!("ask_{:016x}", random_u64()),
+                    id: match fate {
+                        Some(Fate::Asked(asked)) => asked.id.clone(),
+                        _ => format!("ask_{:016x}", random_u64()),
+                    },
                     agent: live.origin.agent.clone(),
                     call: call.id.clone(),
                     tool: call.name.clone(),
@@ -137,6 +163,7 @@ pub(super) async fn ask(
             text,
         )));
     };
+    live.answered(&asking.question.id, &call.id, &answer);
     let plan = match answer {
         Answer::Allow => Plan::Run {
             tool: asking.tool,

@@ -15,8 +15,10 @@ use crate::{
     error::{Error, ErrorKind},
     event::{EventKind, StopReason},
     hook::{Preamble, Verdict},
+    id::TurnId,
     message::{Message, Outcome, Part, ToolResult},
     scope::Scope,
+    spec::Effect,
 };
 
 /// The message of a turn, past the hooks, into the transcript; an error is why the turn must end.
@@ -38,7 +40,14 @@ pub(super) async fn submit(
     let Some(message) = message else {
         let mail = !live.talk.reach.desk.mailbox().is_empty();
         let said = before.is_some_and(|text| live.say(text.into()));
-        return if said || mail {
+        let left = live.talk.left.take().is_some();
+        if left && !said && !mail && live.talk.transcript.ends_with_words() {
+            // It had its answer, and only its end is missing.
+            live.words = live.talk.transcript.last_text();
+            return Err(StopReason::Finished);
+        }
+        // A turn that a death cut short goes on without a word.
+        return if said || mail || left {
             Ok(())
         } else {
             Err(nothing_said())
@@ -150,21 +159,34 @@ pub(super) async fn after_tool(
 pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
     let input = |plan: &Plan| match plan {
         Plan::Run { input, .. } => input.clone(),
-        Plan::Answered(_) => Value::Null,
+        Plan::Answered(_) | Plan::Landed => Value::Null,
     };
     plans.iter().map(input).collect()
 }
 
-pub(super) fn terms(live: &Live<'_>, scope: &Scope) -> Terms {
+/// What a repetition of each call would do.
+pub(super) fn effects(plans: &[Plan]) -> Vec<Effect> {
+    let effect = |plan: &Plan| match plan {
+        Plan::Run { tool, .. } => tool.spec().effect,
+        Plan::Answered(_) | Plan::Landed => Effect::Pure,
+    };
+    plans.iter().map(effect).collect()
+}
+
+/// What all calls of a message have in common. Calls that are run again after a death have the key
+/// that they had in their own turn.
+pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Terms {
     let recipe = live.talk.recipe();
     Terms {
         scope: scope.clone(),
         permits: live.talk.grant.permits.clone(),
         sink: live.talk.grant.sink.clone(),
         message: Arc::default(),
+        store: live.talk.grant.log.store().cloned(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
         session: live.talk.grant.session.clone(),
+        called_in: turn.unwrap_or(live.origin.turn),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
     }

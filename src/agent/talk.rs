@@ -5,7 +5,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream::BoxStream};
 
-use super::{Agent, Recipe, turn};
+use super::{
+    Agent, Recipe,
+    recall::{self, Left},
+    turn,
+};
 use crate::{
     backend::{Control, Conversation, Grant, Task},
     error::{Error, ErrorKind, Result},
@@ -31,6 +35,8 @@ pub(crate) struct Talk {
     pub(super) turns: TurnId,
     /// What the last request's cacheable part looked like.
     pub(super) prefix: Option<u64>,
+    /// What a death left unfinished, until a turn takes it up.
+    pub(super) left: Option<Left>,
     pub(super) reach: Reach,
 }
 
@@ -46,6 +52,7 @@ pub(super) struct Reach {
 impl Talk {
     pub(super) fn new(agent: Agent, grant: Grant) -> Self {
         let (mut transcript, repairs) = Transcript::load(agent.recipe.history.clone());
+        let recalled = recall::take(&grant, &mut transcript);
         for repair in repairs {
             tracing::warn!("history repaired: {repair}");
         }
@@ -57,8 +64,9 @@ impl Talk {
             counter,
             transcript,
             breaker: Breaker::default(),
-            turns: TurnId::default(),
+            turns: recalled.turn,
             prefix: None,
+            left: recalled.left,
             reach: Reach {
                 desk: grant.desk.clone(),
                 approvals: grant.approvals.clone(),

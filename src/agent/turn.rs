@@ -9,6 +9,7 @@ use super::{
     context::{self, Need},
     ending::{self, Ending},
     live::Live,
+    log::Heard,
     prepare::{self, Checked},
     steps,
     talk::Talk,
@@ -45,163 +46,183 @@ pub(super) fn run(
         let mut cut_calls = 0;
         let mut steps = 0;
         let mut need = Need::Usual;
-        let mut heard = if task.message.is_some() { Urgency::NextStep } else { Urgency::WhenIdle };
+        let mut message = task.message;
+        let mut heard = if message.is_some() { Urgency::NextStep } else { Urgency::WhenIdle };
         let stop = 'turn: {
-            // 2: the message, past the hooks, into the transcript
-            if let Err(stop) = steps::submit(&mut live, task.message).await {
-                break 'turn stop;
-            }
+            let mut said = false;
             loop {
-                // 3: mail
-                for event in ending::deliver_mail(&mut live, heard).await {
-                    yield event;
-                }
-                heard = Urgency::NextStep;
-                if live.scope.is_cancelled() {
-                    break 'turn live.cancelled();
-                }
-                // 4: one more step?
-                if steps >= agent.recipe.max_steps {
-                    break 'turn StopReason::BudgetSpent { limit: "turns".into() };
-                }
-                if let Err(spent) = live.talk.grant.meter.admit() {
-                    break 'turn steps::budget_spent(&spent);
-                }
-                steps += 1;
-                // 5: room
-                let room = context::make_room(&mut live, need).await;
-                match room {
-                    Ok(told) => for kind in told { yield origin.event(kind) },
-                    Err(stop) => break 'turn stop,
-                }
-                // 6: a valid history
-                for repair in live.talk.transcript.repair() {
-                    tracing::warn!("history repaired before a request: {repair}");
-                }
-                // 7: the request
-                let preamble = match steps::preamble(&live, &task.schema).await {
-                    Ok(preamble) => preamble,
-                    Err(stop) => break 'turn stop,
-                };
-                if let Some(kind) = steps::prefix_changed(&mut live, &preamble) {
-                    yield origin.event(kind);
-                }
-                // 8, 9: the answer
-                let (mut failed, mut broken_off) = (None, false);
-                {
-                    let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
-                    while let Some(step) = answer.next().await {
-                        match step {
-                            call::Step::Event(event) => yield event,
-                            call::Step::Done => break,
-                            call::Step::Failed(error) => {
-                                failed = Some(error);
-                                break;
-                            }
-                            call::Step::BrokenOff => {
-                                broken_off = true;
-                                break;
-                            }
-                            call::Step::Spent(spent) => break 'turn steps::budget_spent(&spent),
+                // What a death left open is finished first.
+                let left = live.talk.left.take_if(|left| left.has_calls());
+                let calls = if left.is_some() {
+                    // Without a message of its own, the turn is this one gone on with.
+                    said = message.is_none();
+                    live.open_calls()
+                } else {
+                    // 2: the message, past the hooks, into the transcript
+                    if !said {
+                        if let Err(stop) = steps::submit(&mut live, message.take()).await {
+                            break 'turn stop;
                         }
+                        said = true;
+                        live.talk.left = None;
                     }
-                }
-                if live.scope.is_cancelled() {
-                    break 'turn live.cancelled();
-                }
-                if broken_off {
-                    if let Some(kind) = live.break_off() {
+                    // 3: mail
+                    for event in ending::deliver_mail(&mut live, heard).await {
+                        yield event;
+                    }
+                    heard = Urgency::NextStep;
+                    if live.scope.is_cancelled() {
+                        break 'turn live.cancelled();
+                    }
+                    // 4: one more step?
+                    if steps >= agent.recipe.max_steps {
+                        break 'turn StopReason::BudgetSpent { limit: "turns".into() };
+                    }
+                    if let Err(spent) = live.talk.grant.meter.admit() {
+                        break 'turn steps::budget_spent(&spent);
+                    }
+                    steps += 1;
+                    // 5: room
+                    let room = context::make_room(&mut live, need).await;
+                    match room {
+                        Ok(told) => for kind in told { yield origin.event(kind) },
+                        Err(stop) => break 'turn stop,
+                    }
+                    // 6: a valid history
+                    for repair in live.talk.transcript.repair() {
+                        tracing::warn!("history repaired before a request: {repair}");
+                    }
+                    // 7: the request
+                    let preamble = match steps::preamble(&live, &task.schema).await {
+                        Ok(preamble) => preamble,
+                        Err(stop) => break 'turn stop,
+                    };
+                    if let Some(kind) = steps::prefix_changed(&mut live, &preamble) {
                         yield origin.event(kind);
                     }
-                    continue;
-                }
-                if let Some(error) = failed {
-                    if error.is_context_too_long() && need == Need::Usual {
-                        need = Need::MustShrink;
-                        continue;
+                    // What the model will see is safe before it sees it.
+                    if let Err(stop) = live.commit().await {
+                        break 'turn stop;
                     }
-                    break 'turn match error.is_context_too_long() {
-                        true => StopReason::ContextFull,
-                        false => StopReason::failed(error),
-                    };
-                }
-                if need == Need::Usual && live.is_out_of_room() {
-                    // The answer is dropped only when there will be more room for another.
-                    if let Ok(told) = context::make_room(&mut live, Need::MustShrink).await {
-                        for kind in told {
-                            yield origin.event(kind);
+                    // 8, 9: the answer
+                    let (mut failed, mut broken_off) = (None, false);
+                    {
+                        let mut answer = std::pin::pin!(call::answer(&mut live, &preamble));
+                        while let Some(step) = answer.next().await {
+                            match step {
+                                call::Step::Event(event) => yield event,
+                                call::Step::Done => break,
+                                call::Step::Failed(error) => {
+                                    failed = Some(error);
+                                    break;
+                                }
+                                call::Step::BrokenOff => {
+                                    broken_off = true;
+                                    break;
+                                }
+                                call::Step::Spent(spent) => break 'turn steps::budget_spent(&spent),
+                            }
                         }
-                        yield origin.event(live.start_over("the answer ran out of room"));
-                        need = Need::Shrunk;
-                        continue;
                     }
                     if live.scope.is_cancelled() {
                         break 'turn live.cancelled();
                     }
-                }
-                need = Need::Usual;
-                // 10: charged, then kept, then told
-                let Some(mut fold) = live.fold.take() else {
-                    break 'turn steps::bug("an answer ended without a message");
-                };
-                let usage = live.usage_so_far(&fold);
-                let cost = live.charge(live.model, usage);
-                let model = match std::mem::take(&mut fold.model) {
-                    name if name.is_empty() => live.model(live.model).name.to_string(),
-                    name => name,
-                };
-                for (what, count) in std::mem::take(&mut fold.skipped) {
-                    yield origin.event(EventKind::Skipped { what, count });
-                }
-                let (stop, raw) = fold.stop.take().unwrap_or((Stop::Unknown, String::new()));
-                live.heard(fold.into_message(), usage);
-                yield origin.event(EventKind::MessageEnd { model, stop: raw.clone(), usage, cost });
-                if let Some(reason) = steps::after_response(&live).await {
-                    break 'turn reason;
-                }
-                // 11: calls?
-                let calls: Vec<_> =
-                    live.talk.transcript.open_calls().into_iter().cloned().collect();
-                match stop {
-                    Stop::Refused { reason } => {
-                        let reason = if reason.is_empty() { raw } else { reason };
-                        break 'turn StopReason::Refused { reason };
-                    }
-                    Stop::ContextFull => break 'turn StopReason::ContextFull,
-                    Stop::Length if calls.is_empty() => break 'turn StopReason::Truncated,
-                    Stop::Length => {
-                        cut_calls += 1;
-                        let text = "Your answer was cut off at the output limit before this call \
-                            was complete. It did not run. Make smaller calls.";
-                        live.talk.transcript.close_open(Outcome::NeverStarted, text);
-                        if cut_calls > MAX_CUT_CALLS {
-                            break 'turn StopReason::Truncated;
+                    if broken_off {
+                        if let Some(kind) = live.break_off() {
+                            yield origin.event(kind);
                         }
                         continue;
                     }
-                    Stop::Paused if calls.is_empty() => continue,
-                    _ => cut_calls = 0,
-                }
-                if calls.is_empty() {
-                    // 16, 17: may it end?
-                    let ending = ending::decide(&mut live, &mut pushes).await;
-                    match ending {
-                        Ending::GoOn => {
-                            heard = Urgency::WhenIdle;
+                    if let Some(error) = failed {
+                        if error.is_context_too_long() && need == Need::Usual {
+                            need = Need::MustShrink;
                             continue;
                         }
-                        Ending::Over if live.scope.is_cancelled() => break 'turn live.cancelled(),
-                        Ending::Over => break 'turn StopReason::Finished,
+                        break 'turn match error.is_context_too_long() {
+                            true => StopReason::ContextFull,
+                            false => StopReason::failed(error),
+                        };
                     }
-                }
+                    if need == Need::Usual && live.is_out_of_room() {
+                        // The answer is dropped only when there will be more room for another.
+                        if let Ok(told) = context::make_room(&mut live, Need::MustShrink).await {
+                            for kind in told {
+                                yield origin.event(kind);
+                            }
+                            yield origin.event(live.start_over("the answer ran out of room"));
+                            need = Need::Shrunk;
+                            continue;
+                        }
+                        if live.scope.is_cancelled() {
+                            break 'turn live.cancelled();
+                        }
+                    }
+                    need = Need::Usual;
+                    // 10: charged, then kept, then told
+                    let Some(mut fold) = live.fold.take() else {
+                        break 'turn steps::bug("an answer ended without a message");
+                    };
+                    let usage = live.usage_so_far(&fold);
+                    let cost = live.charge(live.model, usage);
+                    let model = match std::mem::take(&mut fold.model) {
+                        name if name.is_empty() => live.model(live.model).name.to_string(),
+                        name => name,
+                    };
+                    for (what, count) in std::mem::take(&mut fold.skipped) {
+                        yield origin.event(EventKind::Skipped { what, count });
+                    }
+                    let (stop, raw) = fold.stop.take().unwrap_or((Stop::Unknown, String::new()));
+                    let record = Heard { model: &model, stop: &raw, usage, cost };
+                    live.heard(fold.into_message(), record);
+                    yield origin.event(EventKind::MessageEnd { model, stop: raw.clone(), usage, cost });
+                    if let Some(reason) = steps::after_response(&live).await {
+                        break 'turn reason;
+                    }
+                    // 11: calls?
+                    let calls = live.open_calls();
+                    match stop {
+                        Stop::Refused { reason } => {
+                            let reason = if reason.is_empty() { raw } else { reason };
+                            break 'turn StopReason::Refused { reason };
+                        }
+                        Stop::ContextFull => break 'turn StopReason::ContextFull,
+                        Stop::Length if calls.is_empty() => break 'turn StopReason::Truncated,
+                        Stop::Length => {
+                            cut_calls += 1;
+                            let text = "Your answer was cut off at the output limit before this call \
+                                was complete. It did not run. Make smaller calls.";
+                            live.close_open(Outcome::NeverStarted, text);
+                            if cut_calls > MAX_CUT_CALLS {
+                                break 'turn StopReason::Truncated;
+                            }
+                            continue;
+                        }
+                        Stop::Paused if calls.is_empty() => continue,
+                        _ => cut_calls = 0,
+                    }
+                    if calls.is_empty() {
+                        // 16, 17: may it end?
+                        let ending = ending::decide(&mut live, &mut pushes).await;
+                        match ending {
+                            Ending::GoOn => {
+                                heard = Urgency::WhenIdle;
+                                continue;
+                            }
+                            Ending::Over if live.scope.is_cancelled() => break 'turn live.cancelled(),
+                            Ending::Over => break 'turn StopReason::Finished,
+                        }
+                    }
+                    calls
+                };
                 // 12: may they run?
                 let board = Board::new(calls);
                 live.board = Some(board.clone());
                 let mut plans = Vec::with_capacity(board.calls().len());
                 let mut wrong = 0;
                 for (index, call) in board.calls().iter().enumerate() {
-                    let Some(checked) = live.scope.race(prepare::check(&live, index, call)).await
-                    else {
+                    let fate = left.as_ref().and_then(|left| left.fate(&call.id));
+                    let checked = prepare::check(&live, index, call, fate);
+                    let Some(checked) = live.scope.race(checked).await else {
                         break 'turn live.cancelled();
                     };
                     let plan = match checked {
@@ -210,9 +231,20 @@ pub(super) fn run(
                             wrong += 1;
                             Plan::Answered(result)
                         }
+                        Checked::Known(result) => {
+                            live.landed.insert(call.id.clone());
+                            board.land(index, result);
+                            Plan::Landed
+                        }
                         Checked::Ask(asking) => {
                             let question = &asking.question;
-                            let pending = live.talk.grant.approvals.open(question);
+                            if let Err(stop) = live.asked(question).await {
+                                break 'turn stop;
+                            }
+                            let pending = match left.as_ref() {
+                                Some(left) => left.pending(&live, question),
+                                None => live.talk.grant.approvals.open(question),
+                            };
                             yield origin.event(EventKind::Approval {
                                 id: question.id.clone(),
                                 call: question.call.clone(),
@@ -231,7 +263,8 @@ pub(super) fn run(
                 // 13, 14: they run
                 let inputs = steps::inputs(&plans);
                 let part = live.scope.part();
-                let terms = steps::terms(&live, &part);
+                let terms = steps::terms(&live, &part, left.as_ref().map(|left| left.turn));
+                let effects = steps::effects(&plans);
                 let mut interrupted = std::pin::pin!(live.interrupted());
                 let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));
                 loop {
@@ -247,6 +280,14 @@ pub(super) fn run(
                     match step {
                         None => break,
                         Some(dispatch::Step::Started(index)) => {
+                            // Its intent is safe before its effect begins.
+                            let intend =
+                                live.intend(&board, index, &inputs[index], effects[index]).await;
+                            match intend {
+                                Err(_) if live.scope.is_cancelled() => continue,
+                                Err(stop) => break 'turn stop,
+                                Ok(()) => {}
+                            }
                             let call = &board.calls()[index];
                             yield origin.event(EventKind::ToolStart {
                                 call: call.id.clone(),
@@ -257,6 +298,7 @@ pub(super) fn run(
                         Some(dispatch::Step::Landed { index, result, millis }) => {
                             // 15: H after_tool
                             let result = steps::after_tool(&live, &board, index, result).await;
+                            live.landed(&result, millis);
                             yield origin.event(EventKind::ToolEnd {
                                 call: result.call.clone(),
                                 name: result.name.clone(),
@@ -269,7 +311,7 @@ pub(super) fn run(
                 }
                 // 15: results, in call order
                 live.board = None;
-                live.talk.transcript.push_results(board.settle());
+                live.push_results(board.settle());
                 if live.scope.is_cancelled() {
                     break 'turn live.cancelled();
                 }
@@ -289,6 +331,7 @@ pub(super) fn run(
         if let Some(kind) = live.abandoned() {
             yield origin.event(kind);
         }
+        let stop = live.commit_end(stop).await;
         let end = origin.event(live.end(stop, text));
         drop(live);
         yield end;

@@ -15,6 +15,7 @@ use crate::{
     registry::Desk,
     scope::Scope,
     sink::Sink,
+    store::Log,
     tool::ToolContext,
 };
 
@@ -47,6 +48,8 @@ pub struct Grant {
     pub on_children: OnChildren,
     /// The backend that is opened; children are made in its likeness.
     pub backend: Arc<dyn Backend>,
+    /// Where what happens is written down.
+    pub log: Log,
 }
 
 /// What a turn does that has nothing more to say while its children in the background live.
@@ -80,6 +83,7 @@ impl Grant {
             desk,
             on_children: OnChildren::default(),
             backend,
+            log: Log::off(),
         }
     }
 

@@ -40,6 +40,11 @@ struct Fresh {
 }
 
 impl Told {
+    /// What was spent in an earlier life of the session was told there.
+    pub(crate) fn skip(&self, meter: &Meter, agent: &AgentPath) {
+        self.fresh(meter, agent);
+    }
+
     /// What was spent since the last call, all rows together making the sum. Only the root's are
     /// told one by one: rows of all below at every end of a long chain would cost its square.
     fn fresh(&self, meter: &Meter, agent: &AgentPath) -> Fresh {

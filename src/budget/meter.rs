@@ -132,6 +132,27 @@ impl Meter {
         self.books().charge(self.0.id, usage, cost);
     }
 
+    /// Books what agents of an earlier life of the session have spent and started: it stays spent.
+    pub(crate) fn recall(&self, agent: &AgentPath, usage: &Usage, cost: Cost) {
+        // One that is no longer allowed is booked to whoever is on top.
+        let child = (agent.depth() > 0)
+            .then(|| self.reserve(agent, "", Budget::default()).ok())
+            .flatten();
+        let (meter, _place) = match child {
+            Some((meter, place)) => (meter, Some(place)),
+            None => (self.clone(), None),
+        };
+        {
+            let mut books = meter.books();
+            for _ in 0..usage.requests {
+                if books.take(meter.id(), Limit::Turns).is_err() {
+                    break;
+                }
+            }
+        }
+        meter.charge(usage, cost);
+    }
+
     /// May one more process run? It is counted until the slot is dropped.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
     exit::Exit,
-    idle, model,
+    idle, keyboard, model,
     render::{Reader, Renderer},
     run::{Interrupt, read_stdin, root_end, task},
     terminal::{Stream, painted, say},
@@ -37,8 +37,11 @@ pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
         say(note);
     }
     let mut show = Renderer::new();
+    // Kept to the end: dropped, it gives Ctrl-C back to the system, which would end the process
+    // before the programs that it started.
+    let mut editor = None;
     let exit = if io::stdin().is_terminal() {
-        converse(&mut opened, &mut show).await?
+        converse(&mut opened, &mut show, &mut editor).await?
     } else {
         read_on(&mut opened, &mut show).await?
     };
@@ -46,7 +49,9 @@ pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
     if left > 0 {
         say(&format!("agents that still worked and are stopped: {left}"));
     }
+    let interrupt = Interrupt::watch(opened.session.handle());
     opened.session.close().await;
+    drop(interrupt);
     Ok(exit)
 }
 
@@ -77,18 +82,23 @@ async fn read_on(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exit
     Ok(exit)
 }
 
-async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exit> {
+async fn converse(
+    opened: &mut model::Opened,
+    show: &mut Renderer,
+    editor: &mut Option<Editor>,
+) -> Result<Exit> {
     say(&painted(
         Stream::Err,
         "2",
         &format!("{} · /help for help, Ctrl-D to leave", opened.model),
     ));
-    let mut editor = Some(Editor::open()?);
+    *editor = Some(Editor::open()?);
     loop {
         let mut watch = opened.session.handle().watch();
         if let Some(end) = between(opened, show, &mut watch).await {
             return Ok(end);
         }
+        let hold = keyboard::take().await;
         // The editor blocks, so it works on a thread of its own and comes back with the line.
         let Some(mut at_work) = editor.take() else {
             return Ok(Exit::Failed);
@@ -100,7 +110,8 @@ async fn converse(opened: &mut model::Opened, show: &mut Renderer) -> Result<Exi
         let (back, line) = read.await.map_err(|panic| {
             Error::new(ErrorKind::Bug, "the line editor panicked").with_source(panic)
         })?;
-        editor = Some(back);
+        drop(hold);
+        *editor = Some(back);
         // What happened while the person wrote, before anything else is said.
         tell(show, &mut watch);
         drop(watch);
@@ -156,7 +167,7 @@ async fn woken<'a>(
 ) -> Option<TurnStream<'a>> {
     #[cfg(unix)]
     if opened.session.handle().agents().len() > 1
-        && let Some(keys) = idle::Keys::listen()
+        && let Some(mut keys) = idle::Keys::listen().await
     {
         idle::prompt();
         let mut mail = std::pin::pin!(opened.session.next_turn());
@@ -165,6 +176,13 @@ async fn woken<'a>(
                 biased;
                 turn = &mut mail => break turn,
                 () = keys.pressed() => break None,
+                // A helper asks before the person has begun to write: first its answer.
+                () = keyboard::wanted() => {
+                    idle::unprompt();
+                    drop(keys);
+                    keys = idle::Keys::listen().await?;
+                    idle::prompt();
+                }
                 Some(event) = watch.next() => {
                     let told = show.tells(&event);
                     if told {

@@ -23,31 +23,35 @@ pub(super) fn unprompt() {
 
 #[cfg(unix)]
 mod unix {
-    use std::{io, time::Duration};
+    use std::io;
 
     use rustix::{
         io::ioctl_fionread,
         termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr},
     };
 
-    /// How often one looks for a key. Nobody notices; a thread that blocks could not be ended.
-    const LOOK: Duration = Duration::from_millis(25);
+    use super::super::keyboard::{self, Hold, LOOK};
 
     /// The terminal while it hands over each key at once and shows none; put back by drop.
-    #[derive(Debug)]
     pub(in super::super) struct Keys {
         before: Termios,
+        /// Whoever reads next finds the terminal as it was.
+        _hold: Hold,
     }
 
     impl Keys {
-        /// Listens for a key; `None` where the terminal cannot do that.
-        pub(in super::super) fn listen() -> Option<Self> {
+        /// Listens for a key, once nobody else reads; `None` where the terminal cannot do that.
+        pub(in super::super) async fn listen() -> Option<Self> {
+            let hold = keyboard::take().await;
             let before = tcgetattr(io::stdin()).ok()?;
             let mut quiet = before.clone();
             // Ctrl-C is a key like any other here: the editor knows what to do with it.
             quiet.local_modes &= !(LocalModes::ICANON | LocalModes::ECHO | LocalModes::ISIG);
             tcsetattr(io::stdin(), OptionalActions::Drain, &quiet).ok()?;
-            Some(Self { before })
+            Some(Self {
+                before,
+                _hold: hold,
+            })
         }
 
         /// Waits until a key was pressed, or the terminal is gone.

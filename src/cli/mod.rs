@@ -8,6 +8,7 @@ mod chat;
 mod crew;
 mod exit;
 mod idle;
+mod keyboard;
 #[cfg(unix)]
 mod live;
 mod model;
@@ -47,10 +48,25 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> Exit {
         .build()
     {
         Ok(runtime) => {
-            let done = runtime.block_on((verb.run)(matches));
-            // A blocked read of the terminal must not hold up the end of the process.
-            runtime.shutdown_background();
-            done
+            let done = runtime.block_on(async {
+                tokio::select! {
+                    biased;
+                    done = (verb.run)(matches) => Some(done),
+                    () = run::insisted() => None,
+                }
+            });
+            match done {
+                Some(done) => {
+                    // A blocked read of the terminal must not hold up the end of the process.
+                    runtime.shutdown_background();
+                    done
+                }
+                None => {
+                    // Programs are killed by the tasks that keep them, as those are dropped.
+                    runtime.shutdown_timeout(run::LAST_MOMENT);
+                    Ok(Exit::Cancelled)
+                }
+            }
         }
         Err(error) => Err(exit::io("the runtime could not be started", error)),
     };

@@ -107,7 +107,7 @@ pub(super) async fn open(
         session = session.parallel_tools(usize::try_from(tools).unwrap_or(usize::MAX));
     }
     if TerminalAsker::possible() {
-        session = session.asker(TerminalAsker::default());
+        session = session.asker(TerminalAsker);
     }
     if let Some(ear) = ear {
         session = session.tracer(ear);

@@ -9,6 +9,7 @@ use std::{
 
 use clap::ArgMatches;
 use futures::StreamExt;
+use tokio::sync::Notify;
 
 use super::{
     exit,
@@ -229,7 +230,20 @@ pub(super) fn read_stdin() -> Result<String> {
         .map_err(|_| Error::new(ErrorKind::Config, "the task on standard input is not UTF-8"))
 }
 
-/// Ctrl-C: the first cancels the turn, the second ends the process.
+/// How long what ends at a second Ctrl-C may take to end; nobody waits for what is stuck.
+pub(super) const LAST_MOMENT: Duration = Duration::from_millis(250);
+
+/// Ctrl-C was pressed a second time.
+static INSISTED: Notify = Notify::const_new();
+
+/// Waits until the person has pressed Ctrl-C a second time.
+///
+/// Cancel safety: safe.
+pub(super) async fn insisted() {
+    INSISTED.notified().await;
+}
+
+/// Ctrl-C: the first cancels the turn, the second ends the process, whatever still runs.
 pub(super) struct Interrupt {
     task: tokio::task::JoinHandle<()>,
 }
@@ -241,6 +255,10 @@ impl Interrupt {
             let mut pressed = false;
             while tokio::signal::ctrl_c().await.is_ok() {
                 if std::mem::replace(&mut pressed, true) {
+                    // Programs that are deaf die with the runtime. Where it is stuck itself, as in
+                    // writing to a pipe that nobody reads, the process ends without it.
+                    INSISTED.notify_one();
+                    tokio::time::sleep(2 * LAST_MOMENT).await;
                     std::process::exit(Exit::Cancelled as i32);
                 }
                 handle.cancel();

@@ -3,16 +3,16 @@
 
 use std::{
     borrow::Cow,
-    io::{self, BufRead, IsTerminal, Write},
+    io::{self, IsTerminal, Write},
 };
 
 use async_trait::async_trait;
 
-use super::area::Asking;
+use super::{area::Asking, keyboard};
 use crate::{
+    dispatch::CANCEL_GRACE,
     error::Error,
     permission::{Answer, Asker, Question},
-    scope::Scope,
 };
 
 /// A stream of the terminal.
@@ -87,10 +87,8 @@ pub(super) fn print_error(error: &Error) {
 }
 
 /// Asks the person at the terminal, one question at a time: several agents may want to know.
-#[derive(Debug, Default)]
-pub(super) struct TerminalAsker {
-    turn: tokio::sync::Mutex<()>,
-}
+#[derive(Debug)]
+pub(super) struct TerminalAsker;
 
 impl TerminalAsker {
     /// Whether somebody is there to ask.
@@ -102,7 +100,7 @@ impl TerminalAsker {
 #[async_trait]
 impl Asker for TerminalAsker {
     async fn ask(&self, question: Question) -> Answer {
-        let _turn = self.turn.lock().await;
+        let hold = keyboard::take().await;
         let _asking = Asking::begin();
         let input = harmless(&question.input.to_string()).into_owned();
         let shown: String = input.chars().take(500).collect();
@@ -114,15 +112,22 @@ impl Asker for TerminalAsker {
         );
         write!(io::stderr(), "{text}").ok();
         io::stderr().flush().ok();
-        let line = Scope::root().blocking(|| {
-            let mut line = String::new();
-            io::stdin().lock().read_line(&mut line).map(|_| line)
-        });
-        match line.await {
-            Ok(Ok(line)) if matches!(line.trim(), "y" | "Y" | "yes") => Answer::Allow,
+        let line = tokio::select! {
+            line = keyboard::line(&hold) => line,
+            () = given_up() => Ok(String::new()),
+        };
+        match line {
+            Ok(line) if matches!(line.trim(), "y" | "Y" | "yes") => Answer::Allow,
             _ => Answer::Deny(format!("the person said no to running {}", question.tool)),
         }
     }
+}
+
+/// Waits for a Ctrl-C that no turn hears: a helper between two turns asks too. Where one hears it,
+/// this question is dropped with the turn, and nobody has said no.
+async fn given_up() {
+    tokio::signal::ctrl_c().await.ok();
+    tokio::time::sleep(CANCEL_GRACE).await;
 }
 
 #[cfg(test)]

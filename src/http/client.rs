@@ -22,7 +22,7 @@ use super::{
     body::Body,
     fault,
     gate::Pace,
-    governor::Governor,
+    governor::{Governor, Hindsight},
     lines::Lines,
     secrets::Secrets,
     sse::Events,
@@ -95,11 +95,15 @@ impl Client {
     /// Sends the call when first polled; dropping the stream closes the connection.
     ///
     /// Cancel safety: a frame that was not given out yet is given out by the next poll.
-    pub(crate) fn open(&self, call: Call) -> impl Stream<Item = Result<Frame>> + Send + 'static {
+    pub(crate) fn open(
+        &self,
+        call: Call,
+        hindsight: Hindsight,
+    ) -> impl Stream<Item = Result<Frame>> + Send + 'static {
         let client = self.clone();
         try_stream! {
             // Boxed, because it is large and done with before the first frame.
-            let mut frames = Box::pin(client.begin(call)).await?;
+            let mut frames = Box::pin(client.begin(call, hindsight)).await?;
             while let Some(frame) = poll_fn(|cx| frames.poll_frame(cx)).await {
                 yield frame?;
             }
@@ -113,7 +117,7 @@ impl Client {
         doors.map(|door| door.get().is_some()).collect()
     }
 
-    async fn begin(self, call: Call) -> Result<Frames> {
+    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Frames> {
         let target = Target::of(&call.url)?;
         let secrets = Secrets::of(&call, &target.url);
         let request = request(&call, &target)?;
@@ -148,16 +152,17 @@ impl Client {
             && let Some(ticket) = ticket.take()
         {
             // Now, not with the first byte of the body: others wait for this news.
-            ticket.answered(&head.headers);
+            hindsight.allow(ticket.answered(&head.headers));
         }
         if let Err(error) = head.check(&mut body, &call, &secrets).await {
-            if let Some(ticket) = ticket {
-                ticket.failed(&error, Some(&head.headers));
+            match ticket {
+                Some(ticket) => ticket.failed(&error, Some(&head.headers)),
+                None => hindsight.failed(&error),
             }
             return Err(error);
         }
         if let Some(ticket) = ticket {
-            ticket.answered(&head.headers);
+            hindsight.allow(ticket.answered(&head.headers));
         }
         Ok(match call.framing {
             Framing::Sse => Frames::Events(Events::new(body)),

@@ -96,6 +96,8 @@ pub(super) struct State {
     /// Counts closings. A report about a request from before the last closing is no news.
     epoch: u64,
     failures: u32,
+    /// What the last probe that was answered made of `failures` no more.
+    forgiven: u32,
     cause: Cause,
     /// How many wait in the queue.
     pub(super) waiting: usize,
@@ -113,6 +115,7 @@ impl State {
             mode: Mode::Open,
             epoch: 0,
             failures: 0,
+            forgiven: 0,
             cause: Cause::Load,
             waiting: 0,
             owed: 0,
@@ -184,9 +187,11 @@ impl State {
         match self.mode {
             Mode::Open | Mode::Shut { .. } => return false,
             Mode::Probing { .. } | Mode::Paced { .. } if self.waiting + self.owed == 0 => {
+                self.forgiven = self.failures;
                 self.open();
             }
             Mode::Probing { .. } => {
+                self.forgiven = self.failures;
                 self.failures /= 2;
                 let gap = pace.first_gap;
                 self.mode = Mode::Paced {
@@ -239,6 +244,27 @@ impl State {
             self.failures = self.failures.saturating_add(1);
             let wait = self.backoff(self.cause, pace);
             self.shut(now + jittered(wait), self.cause);
+        }
+    }
+
+    /// Whether the next answer decides if the crowd may follow.
+    pub(super) fn is_probing(&self) -> bool {
+        matches!(self.mode, Mode::Probing { .. })
+    }
+
+    /// The answer to a probe had begun well and is an error after all: what it counted for is taken
+    /// back, unless others were answered meanwhile.
+    pub(super) fn recant(&mut self, epoch: u64, pace: &Pace) {
+        if epoch != self.epoch {
+            return;
+        }
+        match self.mode {
+            Mode::Paced { gap, .. } if gap >= pace.first_gap => {
+                self.failures = self.forgiven;
+                self.mode = Mode::Probing { lease: None };
+            }
+            Mode::Open => self.failures = self.forgiven,
+            _ => {}
         }
     }
 

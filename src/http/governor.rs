@@ -2,7 +2,7 @@
 //! Refuses to retry, and to hold a map guard across a wait.
 
 use std::{
-    sync::{Arc, Mutex as Lock, MutexGuard, PoisonError},
+    sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
 
@@ -161,6 +161,16 @@ impl Governor {
         Arc::strong_count(gate) == 1 && gate.state().is_idle(Instant::now(), &self.pace)
     }
 
+    fn told(&self, gate: &Arc<Gate>, epoch: u64, fault: Fault, wait: Option<Duration>) {
+        match fault {
+            Fault::Refused(cause) => self.refused(gate, epoch, cause, wait),
+            Fault::Unwell => {
+                gate.state().failed(epoch, Instant::now(), &self.pace);
+                gate.changed.notify_one();
+            }
+        }
+    }
+
     fn refused(&self, gate: &Arc<Gate>, epoch: u64, cause: Cause, wait: Option<Duration>) {
         let now = Instant::now();
         let news = gate.state().refused(epoch, cause, wait, now, &self.pace);
@@ -204,10 +214,14 @@ pub(super) struct Ticket {
 
 impl Ticket {
     /// The vendor took the request, and said what is left.
-    pub(super) fn answered(mut self, headers: &HeaderMap) {
+    pub(super) fn answered(mut self, headers: &HeaderMap) -> Afterword {
         self.reported = true;
         let now = Instant::now();
         let mut state = self.gate.state();
+        let part = match state.is_probing() {
+            true => Part::Probe,
+            false => Part::Crowd,
+        };
         let changed = state.answered(self.epoch, now, &self.governor.pace);
         if let Some(wait) = limits::exhausted(headers) {
             state.exhausted(self.epoch, now + wait);
@@ -216,31 +230,93 @@ impl Ticket {
         if changed {
             self.gate.changed.notify_one();
         }
+        Afterword {
+            governor: Arc::clone(&self.governor),
+            gate: Arc::clone(&self.gate),
+            epoch: self.epoch,
+            part,
+        }
     }
 
     /// There is no good answer: the error says why.
     pub(super) fn failed(mut self, error: &Error, headers: Option<&HeaderMap>) {
         let wait = || error.retry_after().or_else(|| limits::exhausted(headers?));
-        let cause = match error.kind() {
-            ErrorKind::RateLimited => Cause::Quota,
-            ErrorKind::Overloaded => Cause::Load,
-            ErrorKind::Server | ErrorKind::Connect | ErrorKind::Timeout => {
+        match Fault::of(error) {
+            Some(fault) => {
                 self.reported = true;
-                let now = Instant::now();
-                self.gate
-                    .state()
-                    .failed(self.epoch, now, &self.governor.pace);
-                self.gate.changed.notify_one();
-                return;
+                self.governor.told(&self.gate, self.epoch, fault, wait());
             }
             // The request is at fault, not the vendor: that is an answer too.
-            _ => match headers {
-                Some(headers) => return self.answered(headers),
-                None => return,
-            },
+            None => {
+                if let Some(headers) = headers {
+                    self.answered(headers);
+                }
+            }
+        }
+    }
+}
+
+/// What an error says of the vendor.
+#[derive(Clone, Copy)]
+enum Fault {
+    Refused(Cause),
+    Unwell,
+}
+
+impl Fault {
+    fn of(error: &Error) -> Option<Self> {
+        match error.kind() {
+            ErrorKind::RateLimited => Some(Self::Refused(Cause::Quota)),
+            ErrorKind::Overloaded => Some(Self::Refused(Cause::Load)),
+            ErrorKind::Server | ErrorKind::Connect | ErrorKind::Timeout => Some(Self::Unwell),
+            _ => None,
+        }
+    }
+}
+
+/// What a request was for those who waited behind it.
+#[derive(Clone, Copy, PartialEq)]
+enum Part {
+    Probe,
+    Crowd,
+}
+
+/// What there may still be to say of a request whose answer had begun well.
+pub(super) struct Afterword {
+    governor: Arc<Governor>,
+    gate: Arc<Gate>,
+    epoch: u64,
+    part: Part,
+}
+
+impl Afterword {
+    fn failed(&self, error: &Error) {
+        let Some(fault) = Fault::of(error) else {
+            return;
         };
-        self.reported = true;
-        self.governor.refused(&self.gate, self.epoch, cause, wait());
+        if self.part == Part::Probe {
+            self.gate.state().recant(self.epoch, &self.governor.pace);
+        }
+        let wait = error.retry_after();
+        self.governor.told(&self.gate, self.epoch, fault, wait);
+    }
+}
+
+/// Lets whoever reads an answer say that it is an error after all. An `overloaded` in the middle of
+/// a stream holds the others back as the same status would have done.
+#[derive(Clone, Default)]
+pub(crate) struct Hindsight(Arc<OnceLock<Afterword>>);
+
+impl Hindsight {
+    pub(super) fn allow(&self, afterword: Afterword) {
+        self.0.set(afterword).ok();
+    }
+
+    /// The answer is this error. Nothing happens when its head said so already.
+    pub(crate) fn failed(&self, error: &Error) {
+        if let Some(afterword) = self.0.get() {
+            afterword.failed(error);
+        }
     }
 }
 

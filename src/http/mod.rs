@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::{client::Client, probe::probe, status::kind_of_status};
+pub(crate) use self::{client::Client, governor::Hindsight, probe::probe, status::kind_of_status};
 
 #[cfg(test)]
 pub(crate) use self::replay::replay;

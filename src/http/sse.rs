@@ -38,6 +38,7 @@ impl<S: Chunks + Unpin> Events<S> {
                 source,
                 cutter: Cutter::new(Ends::Any, cap),
                 event: Seen::Nothing,
+                begun: false,
             }),
         }
     }
@@ -67,12 +68,13 @@ enum Seen {
 ///
 /// The parser reads its buffer from the start whenever bytes arrive and copies the rest of it after
 /// each line. Fed with raw chunks it is quadratic in the size of an event and of a chunk, it waits
-/// at a CR for what follows, and it panics at a byte order mark. Fed with
-/// lines it does none of that.
+/// at a CR for what follows, and it panics when the first of them begins with a byte order mark. Fed
+/// with lines, the first of which is a comment of ours, it does none of that.
 struct Feed<S> {
     source: S,
     cutter: Cutter,
     event: Seen,
+    begun: bool,
 }
 
 impl<S: Chunks> Feed<S> {
@@ -131,6 +133,9 @@ impl<S: Chunks + Unpin> Stream for Feed<S> {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let feed = &mut *self;
+        if !std::mem::replace(&mut feed.begun, true) {
+            return Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))));
+        }
         loop {
             if let Some(block) = feed.block() {
                 return Poll::Ready(Some(Ok(block)));

@@ -3,6 +3,7 @@
 
 mod approvals;
 mod paths;
+mod pattern;
 mod rulebook;
 
 use std::{fmt, str::FromStr};

@@ -7,8 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use globset::{GlobBuilder, GlobMatcher};
-
+use super::pattern::Pattern;
 use crate::{
     error::{Error, ErrorKind, Result},
     spec::Reach,
@@ -52,12 +51,7 @@ struct Entry {
 enum Kind {
     /// This, and everything below it.
     Below(PathBuf),
-    Pattern {
-        glob: GlobMatcher,
-        /// What stands before the last `/**`, where the pattern ends so: everything in a folder that
-        /// fits this fits the pattern.
-        folder: Option<GlobMatcher>,
-    },
+    Pattern(Pattern),
 }
 
 impl Paths {
@@ -134,17 +128,8 @@ impl Entry {
             let kind = Kind::Below(path);
             return Ok(Self { text, kind });
         }
-        let compile = |text: &str| {
-            let glob = GlobBuilder::new(text).literal_separator(true).build();
-            let glob = glob.map_err(|error| wrong(&error.to_string()))?;
-            Ok::<_, Error>(glob.compile_matcher())
-        };
-        let folder = match plain.strip_suffix("/**") {
-            Some(folder) => Some(compile(folder)?),
-            None => None,
-        };
-        let glob = compile(&plain)?;
-        let kind = Kind::Pattern { glob, folder };
+        let pattern = Pattern::new(&plain).map_err(|error| wrong(&error))?;
+        let kind = Kind::Pattern(pattern);
         Ok(Self { text, kind })
     }
 
@@ -154,17 +139,9 @@ impl Entry {
             Reach::Pattern => &fixed(path),
             _ => path,
         };
-        match (&self.kind, reach) {
-            (Kind::Below(folder), _) => path.starts_with(folder),
-            (Kind::Pattern { glob, .. }, Reach::File) => glob.is_match(path),
-            (Kind::Pattern { glob, folder: None }, _) => glob.glob().glob() == "**",
-            (
-                Kind::Pattern {
-                    glob,
-                    folder: Some(folder),
-                },
-                _,
-            ) => folder.is_match(path) || glob.is_match(path),
+        match &self.kind {
+            Kind::Below(folder) => path.starts_with(folder),
+            Kind::Pattern(pattern) => pattern.admits(reach, path),
         }
     }
 }

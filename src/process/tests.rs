@@ -115,7 +115,7 @@ async fn a_grandchild_that_keeps_the_pipe_ends_with_its_group() {
     clippy::disallowed_methods,
     reason = "shows what the room defends against"
 )]
-async fn without_a_group_a_grandchild_hangs_the_reader_and_survives() {
+async fn twin_without_a_group_a_grandchild_hangs_the_reader_and_survives() {
     let mut command = tokio::process::Command::new("sh");
     command
         .args(["-c", "sleep 3 & echo $! >&2; exit 4"])

@@ -9,7 +9,7 @@ use futures::{Stream, StreamExt};
 use super::{Delta, Deltas};
 use crate::{
     error::{Error, ErrorKind, Result},
-    http::{Call, Client, Frame},
+    http::{Call, Client, Frame, Hindsight},
 };
 
 /// A vendor's decoder: frames in, deltas out. One for each answer.
@@ -48,7 +48,26 @@ pub(crate) fn unreadable(event: &str, data: &str, error: serde_json::Error) -> E
 
 /// The deltas of one answer. Nothing is sent before the first poll.
 pub(crate) fn drive(client: Client, call: Call, decoder: impl Decode) -> Deltas {
-    Box::pin(follow(client.open(call), decoder))
+    let hindsight = Hindsight::default();
+    let frames = client.open(call, hindsight.clone());
+    Box::pin(follow(frames, Heeded { decoder, hindsight }))
+}
+
+/// A decoder whose errors the governor hears of: they are the vendor's own words.
+struct Heeded<D> {
+    decoder: D,
+    hindsight: Hindsight,
+}
+
+impl<D: Decode> Decode for Heeded<D> {
+    fn frame(&mut self, event: &str, data: &str, out: &mut VecDeque<Delta>) -> Result<()> {
+        let decoded = self.decoder.frame(event, data, out);
+        decoded.inspect_err(|error| self.hindsight.failed(error))
+    }
+
+    fn end(&mut self, out: &mut VecDeque<Delta>) -> Result<()> {
+        self.decoder.end(out)
+    }
 }
 
 /// The deltas of these frames.

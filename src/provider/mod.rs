@@ -22,6 +22,7 @@ mod prices;
 mod profiles;
 mod request;
 mod schema;
+mod splice;
 #[cfg(test)]
 mod splits;
 

@@ -3,6 +3,7 @@
 
 mod ask;
 mod handle;
+mod log;
 mod owned;
 mod stream;
 mod watch;
@@ -12,6 +13,7 @@ use std::{fmt, sync::Arc};
 
 use tokio::sync::Semaphore;
 
+pub(crate) use self::log::Begin;
 pub use self::{
     ask::MAX_CORRECTIONS,
     handle::SessionHandle,
@@ -19,11 +21,11 @@ pub use self::{
     stream::{TurnOutcome, TurnStream},
     watch::{EventWatch, MAX_WATCH, WATCH_CAPACITY},
 };
-use self::{handle::Submitted, wire::Wire};
+use self::{handle::Submitted, log::Past, wire::Wire};
 use crate::{
     agent::Agent,
     backend::{Backend, Conversation, Grant, OnChildren, Task, Told},
-    budget::{Budget, Meter},
+    budget::Budget,
     environment::Environment,
     error::Result,
     event::EventKind,
@@ -34,6 +36,7 @@ use crate::{
     registry::{AgentRegistry, Seat},
     scope::{Receipt, Scope},
     sink::{Origin, Sink},
+    store::{Damage, Moment, Policies, Store},
     trace::{Tracer, Tracers},
 };
 
@@ -59,6 +62,10 @@ use crate::{
 pub struct Session {
     talk: Option<Box<dyn Conversation>>,
     shared: Shared,
+    /// What of its log was damaged when it was resumed.
+    damage: Option<Damage>,
+    /// Whether an earlier life left a turn without its end.
+    unfinished: bool,
     /// Given back when the session is gone.
     _seat: Seat,
 }
@@ -84,10 +91,13 @@ fn wake(grant: &Grant, wire: &Wire) {
 impl Session {
     /// A session with the native agent and nothing else: no budget, no tracer, nobody to ask.
     pub fn new(agent: Agent) -> Self {
-        let (seat, shared) = SessionBuilder::new(Arc::new(agent.clone())).prepare();
+        let builder = SessionBuilder::new(Arc::new(agent.clone()));
+        let (seat, shared) = builder.prepare(&Past::default());
         Self {
             talk: Some(Box::new(agent.talk(Grant::clone(&shared.grant)))),
             shared,
+            damage: None,
+            unfinished: false,
             _seat: seat,
         }
     }
@@ -146,6 +156,7 @@ impl Session {
 
     fn submit_in(&mut self, task: Task, scope: Scope) -> TurnStream<'_> {
         let shared = self.shared.clone();
+        self.unfinished = false;
         shared.submitted.set(&scope);
         let model = self.conversation().describe();
         let turn = self.conversation_mut().turn(task, scope.clone());
@@ -178,10 +189,14 @@ impl Session {
     ///
     /// Cancel safety: the cancel happens at the first poll; dropping the wait loses the receipt.
     pub async fn close(mut self) -> Receipt {
-        match self.talk.take() {
+        let receipt = match self.talk.take() {
             Some(talk) => talk.close().await,
             None => Receipt::default(),
+        };
+        if let Err(error) = self.shared.grant.log.commit(Moment::Turn).await {
+            tracing::warn!("the last records of the session are not written: {error}");
         }
+        receipt
     }
 
     fn conversation(&self) -> &dyn Conversation {
@@ -224,6 +239,10 @@ pub struct SessionBuilder {
     parallel_tools: usize,
     registry: AgentRegistry,
     on_children: OnChildren,
+    store: Option<Arc<dyn Store>>,
+    policies: Policies,
+    begin: Begin,
+    folder: Option<String>,
 }
 
 impl SessionBuilder {
@@ -239,6 +258,10 @@ impl SessionBuilder {
             parallel_tools: Grant::DEFAULT_PERMITS,
             registry: AgentRegistry::global(),
             on_children: OnChildren::default(),
+            store: None,
+            policies: Policies::default(),
+            begin: Begin::default(),
+            folder: None,
         }
     }
 
@@ -308,28 +331,36 @@ impl SessionBuilder {
     /// When the backend cannot be opened.
     ///
     /// Cancel safety: dropping it cancels whatever had begun.
-    pub async fn open(self) -> Result<Session> {
+    pub async fn open(mut self) -> Result<Session> {
         let backend = self.backend.clone();
-        let (seat, shared) = self.prepare();
+        let mut past = self.past().await?;
+        let (seat, shared) = self.prepare(&past);
         let grant = Grant::clone(&shared.grant);
         let mut session = Session {
             talk: None,
             shared,
+            damage: past.damage.take(),
+            unfinished: past.unfinished,
             _seat: seat,
         };
         // An error drops the session, which cancels what had begun.
         session.talk = Some(backend.open(grant).await?);
+        session.begin_log(&past);
         Ok(session)
     }
 
-    fn prepare(self) -> (Seat, Shared) {
+    fn prepare(self, past: &Past) -> (Seat, Shared) {
         let id = self.id.unwrap_or_else(SessionId::random);
         let scope = Scope::root();
         let seat = self.registry.root(id, &scope);
-        let wire = Wire::new(Tracers::new(self.tracers));
+        let wire = Wire::new(Tracers::new(self.tracers), past.log.clone(), past.told);
         let between = wire.clone();
         let sink = Sink::new(move |mut event| between.tell(&mut event));
-        let mut grant = Grant::root(seat.desk(), Meter::new(self.budget), sink, self.backend);
+        let meter = past.meter(self.budget);
+        let told = Told::default();
+        told.skip(&meter, scope.path());
+        let mut grant = Grant::root(seat.desk(), meter, sink, self.backend);
+        grant.log = past.log.clone();
         grant.permits = Arc::new(Semaphore::new(self.parallel_tools));
         grant.asker = self.asker;
         grant.environment = self.environment;
@@ -338,7 +369,7 @@ impl SessionBuilder {
         let shared = Shared {
             grant: Arc::new(grant),
             wire,
-            told: Told::default(),
+            told,
             submitted: Submitted::default(),
         };
         // Weak, for the mailbox that keeps this is itself a part of the grant.

@@ -5,7 +5,7 @@ use std::{
     collections::VecDeque,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
-        atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::Relaxed},
     },
     thread::{self, ThreadId},
 };
@@ -16,6 +16,7 @@ use crate::{
     event::{Event, EventKind, FORMAT},
     id::TurnId,
     sink::Origin,
+    store::Log,
     trace::Tracers,
 };
 
@@ -25,17 +26,23 @@ pub(crate) struct Wire(Arc<Inner>);
 
 struct Inner {
     line: Line,
+    /// Whether the first line was told.
+    begun: AtomicBool,
     tracers: Tracers,
+    log: Log,
     watchers: Mutex<Vec<Weak<Watcher>>>,
     /// How many watch, so that nobody locks while nobody does.
     count: AtomicUsize,
 }
 
 impl Wire {
-    pub(super) fn new(tracers: Tracers) -> Self {
+    /// Numbers go on after `seq`, the last of an earlier life of the session.
+    pub(super) fn new(tracers: Tracers, log: Log, seq: u64) -> Self {
         Self(Arc::new(Inner {
-            line: Line::default(),
+            line: Line::after(seq),
+            begun: AtomicBool::new(false),
             tracers,
+            log,
             watchers: Mutex::default(),
             count: AtomicUsize::new(0),
         }))
@@ -65,15 +72,16 @@ impl Wire {
     }
 
     fn hear(&self, event: &Event) {
+        self.0.log.tell(event);
         self.0.tracers.hear(event);
         if self.0.count.load(Relaxed) > 0 {
             self.tell_watchers(event);
         }
     }
 
-    /// The first line of a session's log; nothing when something was told already.
+    /// The first line of a run's log; nothing when it was told already.
     pub(super) fn first(&self, grant: &Grant, model: String) -> Option<Event> {
-        if self.0.line.seq.load(Relaxed) > 0 {
+        if self.0.begun.swap(true, Relaxed) {
             return None;
         }
         let origin = Origin::new(grant.scope.path(), TurnId(0));
@@ -119,6 +127,13 @@ struct Held<'a> {
 }
 
 impl Line {
+    fn after(seq: u64) -> Self {
+        Self {
+            seq: AtomicU64::new(seq),
+            ..Self::default()
+        }
+    }
+
     fn next(&self) -> u64 {
         self.seq.fetch_add(1, Relaxed) + 1
     }

@@ -23,6 +23,7 @@ use crate::{
     registry::{Ended, Seat},
     scope::Scope,
     sink::Origin,
+    store::Body,
     tool::ToolOutput,
     usage::{Cost, Usage},
 };
@@ -172,13 +173,24 @@ impl Driver {
         let sink = self.parts.given.sink.clone();
         let path = self.parts.seat.path().clone();
         let origin = Origin::new(&path, TurnId(0));
-        let order = &self.parts.order;
+        let parts = &self.parts;
+        let order = &parts.order;
         let start = EventKind::ChildStart {
             kind: order.kind.clone(),
             description: order.description.clone(),
             ground: order.ground,
-            call: self.parts.call.clone(),
+            call: parts.call.clone(),
         };
+        parts
+            .given
+            .log
+            .write(&path, TurnId(0), || Body::ChildStart {
+                kind: order.kind.clone(),
+                description: order.description.clone(),
+                prompt: order.prompt.clone(),
+                ground: order.ground,
+                call: parts.call.clone(),
+            });
         sink.send(origin.event(start)).await;
         let turned = match AssertUnwindSafe(self.converse()).catch_unwind().await {
             Ok(turned) => turned,
@@ -202,6 +214,15 @@ impl Driver {
             usage,
             cost,
         };
+        parts
+            .given
+            .log
+            .write(&answered.agent, TurnId(0), || Body::ChildEnd {
+                outcome,
+                text: answered.text.clone(),
+                usage,
+                cost,
+            });
         sink.send(origin.event(end)).await;
         // What it did not spend is its parent's again before the parent hears of the end.
         drop(parts.place);
@@ -241,6 +262,7 @@ impl Driver {
             overdue: None,
         };
         let scope = parts.seat.scope();
+        let again = parts.given.log.remembers(parts.seat.path()) == Some(true);
         let opening = AssertUnwindSafe(parts.backend.clone().open(parts.given.clone()));
         let opened = tokio::select! {
             biased;
@@ -262,7 +284,11 @@ impl Driver {
                 return failed(Error::new(ErrorKind::Bug, text));
             }
         };
-        let mut turned = self.turn(&mut *conversation).await;
+        let task = match again {
+            true => Task::mail(),
+            false => Task::new(Message::user(parts.order.prompt.clone())),
+        };
+        let mut turned = self.turn(&mut *conversation, task).await;
         if !turned.stop.is_finished() && turned.text.is_empty() {
             turned.text = last_words(&conversation.history());
         }
@@ -279,10 +305,9 @@ impl Driver {
         turned
     }
 
-    async fn turn(&self, conversation: &mut dyn Conversation) -> Turned {
+    async fn turn(&self, conversation: &mut dyn Conversation, task: Task) -> Turned {
         let parts = &self.parts;
         let (scope, sink) = (parts.seat.scope(), &parts.given.sink);
-        let task = Task::new(Message::user(parts.order.prompt.clone()));
         let turn = conversation.turn(task, scope.part());
         let mut turn = Mended::new(turn, &parts.given, Told::default());
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);

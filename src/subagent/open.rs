@@ -164,7 +164,13 @@ pub(super) async fn open(
         );
         return Err(Refusal::denied(text));
     }
-    let path = grant.desk.next_place(&kind.name);
+    // One that a death cut short goes on at its own place.
+    let again = asked.call.and_then(|call| grant.log.lost_child(call));
+    let again = again.filter(|lost| grant.log.remembers(&lost.path).is_some());
+    let path = match again {
+        Some(lost) => lost.path,
+        None => grant.desk.next_place(&kind.name),
+    };
     past_hooks(&asked, &path, &mut order).await?;
     let home = match order.ground {
         Ground::Background => &grant.scope,

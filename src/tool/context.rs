@@ -26,6 +26,8 @@ pub(crate) struct ContextInner {
     pub(crate) call: CallId,
     /// `None` when the tool was called by hand.
     pub(crate) session: Option<SessionId>,
+    /// The turn by which its key is known.
+    pub(crate) called_in: TurnId,
     pub(crate) sink: Sink,
     pub(crate) output: Output,
     pub(crate) deadline: Option<Instant>,
@@ -52,6 +54,7 @@ impl ToolContext {
                 scope,
                 call: CallId::new(call),
                 session: None,
+                called_in: TurnId(0),
                 sink,
                 output: Output::default(),
                 deadline: None,
@@ -86,7 +89,7 @@ impl ToolContext {
         match &inner.session {
             Some(session) => format!(
                 "{session}/{}/{}/{}",
-                inner.origin.agent, inner.origin.turn, inner.call
+                inner.origin.agent, inner.called_in, inner.call
             ),
             None => inner.call.to_string(),
         }

@@ -7,7 +7,11 @@ mod output;
 mod set;
 mod typed;
 
-pub(crate) use self::{context::ContextInner, typed::schema_of};
+pub(crate) use self::{
+    context::ContextInner,
+    output::{Keeper, KeptWhole},
+    typed::schema_of,
+};
 pub use self::{
     context::ToolContext,
     function::tool_fn,

@@ -7,6 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 
 use crate::message::{Content, Media, Outcome};
@@ -92,6 +93,23 @@ impl<T: Into<ToolOutput>, E: fmt::Display> From<Result<T, E>> for ToolOutput {
     }
 }
 
+/// Where the whole of an output goes of which the model reads only head and tail.
+pub(crate) trait Keeper: Send + fmt::Debug {
+    /// Takes the next bytes. Never waits.
+    fn take(&mut self, bytes: &[u8]);
+
+    /// Waits until what was taken is kept.
+    fn finish(self: Box<Self>) -> BoxFuture<'static, Option<KeptWhole>>;
+}
+
+/// Under which name the whole of an output is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct KeptWhole {
+    pub(crate) name: String,
+    /// How much of it there is.
+    pub(crate) bytes: u64,
+}
+
 /// A bounded buffer that keeps the first and the last bytes written to it.
 #[derive(Debug)]
 pub struct Output {
@@ -105,6 +123,9 @@ struct Buffer {
     total: u64,
     head_cap: usize,
     tail_cap: usize,
+    /// Takes everything, once something is left out.
+    keeper: Option<Box<dyn Keeper>>,
+    kept: Option<KeptWhole>,
 }
 
 impl Output {
@@ -120,9 +141,31 @@ impl Output {
             total: 0,
             head_cap: cap - tail_cap,
             tail_cap,
+            keeper: None,
+            kept: None,
         };
         Self {
             state: Mutex::new(buffer),
+        }
+    }
+
+    /// As [`with_cap`](Self::with_cap); what is more goes to the keeper, all of it.
+    pub(crate) fn with_keeper(cap: usize, keeper: Option<Box<dyn Keeper>>) -> Self {
+        let output = Self::with_cap(cap);
+        output.buffer().keeper = keeper;
+        output
+    }
+
+    /// Waits until the whole of it is kept, where something is left out.
+    pub(crate) async fn keep(&self) {
+        let keeper = {
+            let mut buffer = self.buffer();
+            let is_cut = buffer.total > buffer.held();
+            buffer.keeper.take().filter(|_| is_cut)
+        };
+        if let Some(keeper) = keeper {
+            let kept = keeper.finish().await;
+            self.buffer().kept = kept;
         }
     }
 
@@ -130,6 +173,7 @@ impl Output {
     pub fn write(&self, bytes: impl AsRef<[u8]>) {
         let mut bytes = bytes.as_ref();
         let mut buffer = self.buffer();
+        buffer.give(bytes);
         buffer.total += bytes.len() as u64;
         let room = buffer.head_cap - buffer.head.len();
         if room > 0 {
@@ -159,8 +203,7 @@ impl Output {
     /// middle is missing.
     pub fn text(&self) -> String {
         let mut buffer = self.buffer();
-        let kept = (buffer.head.len() + buffer.tail.len()) as u64;
-        let missing = buffer.total - kept;
+        let missing = buffer.total - buffer.held();
         if missing == 0 {
             // Joined before decoding: the seam may lie inside a character.
             let mut bytes = buffer.head.clone();
@@ -170,16 +213,30 @@ impl Output {
         let head = trim_broken_end(&buffer.head);
         let mut text = String::from_utf8_lossy(head).into_owned();
         let total = buffer.total;
+        let whole = match &buffer.kept {
+            Some(kept) if kept.bytes == total => {
+                format!("; the whole is kept as `{}`", kept.name)
+            }
+            Some(kept) => format!(
+                "; the first {} bytes are kept as `{}`",
+                kept.bytes, kept.name
+            ),
+            None => String::new(),
+        };
         text.push_str(&format!(
-            "\n[… {missing} of {total} bytes left out here …]\n"
+            "\n[… {missing} of {total} bytes left out here{whole} …]\n"
         ));
         let tail = buffer.tail.make_contiguous();
         text.push_str(&String::from_utf8_lossy(trim_broken_start(tail)));
         text
     }
 
-    /// A text cut to the same cap as this buffer.
-    pub(crate) fn cut(&self, text: String) -> String {
+    /// A text cut to the same cap as this buffer; the whole of it goes to a keeper.
+    pub(crate) async fn cut(
+        &self,
+        text: String,
+        keeper: impl FnOnce() -> Option<Box<dyn Keeper>>,
+    ) -> String {
         let cap = {
             let buffer = self.buffer();
             buffer.head_cap + buffer.tail_cap
@@ -187,13 +244,40 @@ impl Output {
         if text.len() <= cap {
             return text;
         }
-        let whole = Self::with_cap(cap);
+        let whole = Self::with_keeper(cap, keeper());
         whole.write(text);
+        whole.keep().await;
         whole.text()
     }
 
     fn buffer(&self) -> MutexGuard<'_, Buffer> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Buffer {
+    fn held(&self) -> u64 {
+        (self.head.len() + self.tail.len()) as u64
+    }
+
+    /// Gives the keeper what comes next, and before that what was held until now.
+    fn give(&mut self, bytes: &[u8]) {
+        let before = self.total;
+        let after = before + bytes.len() as u64;
+        let cap = (self.head_cap + self.tail_cap) as u64;
+        if after <= cap {
+            return;
+        }
+        let Some(keeper) = &mut self.keeper else {
+            return;
+        };
+        if before <= cap {
+            keeper.take(&self.head);
+            let (one, two) = self.tail.as_slices();
+            keeper.take(one);
+            keeper.take(two);
+        }
+        keeper.take(bytes);
     }
 }
 

@@ -4,6 +4,7 @@
 mod glob;
 mod grep;
 mod hidden;
+mod kept;
 mod ls;
 mod newest;
 mod pattern;
@@ -17,6 +18,7 @@ use std::{path::Path, sync::Arc};
 
 use serde_json::Value;
 
+pub use self::kept::kept_output;
 use crate::{
     error::Result,
     scope::Scope,

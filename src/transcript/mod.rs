@@ -225,6 +225,12 @@ impl Transcript {
         last.map(Message::text).unwrap_or_default()
     }
 
+    /// Whether the last message is the model's and asks for nothing.
+    pub(crate) fn ends_with_words(&self) -> bool {
+        let last = self.entries.last().map(Kept::get);
+        last.is_some_and(|last| last.role == Role::Assistant && last.calls().next().is_none())
+    }
+
     /// How large the next request is: what the vendor counted last, and a count of what was added
     /// since. Where no vendor counted, everything is counted here, each message once.
     pub fn tokens(&self, counter: &Counter) -> u64 {

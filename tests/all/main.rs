@@ -12,9 +12,12 @@ mod dispatch;
 mod events;
 #[cfg(feature = "testing")]
 mod examples;
+mod floods;
 mod hooks;
 mod invariants;
 mod kit;
+#[cfg(feature = "testing")]
+mod log;
 mod naive;
 #[cfg(feature = "local")]
 mod offline;

@@ -7,6 +7,8 @@
     reason = "the command is a process, the screen a thread"
 )]
 
+mod keys;
+
 use std::{
     io::{Read, Write},
     path::Path,
@@ -200,58 +202,6 @@ fn a_conversation_streams_shows_its_status_and_ends_with_ctrl_d() {
 }
 
 #[test]
-fn ctrl_c_stops_the_turn_and_the_next_message_works() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_runtime, server) = serve([stuck(), Reply::answer("Fine.")]);
-    let mut terminal = Terminal::run(dir.path(), &["chat"], asking(&server));
-    terminal.prompt();
-    terminal.press("hello\r");
-    terminal.until("It begins");
-    terminal.press(CTRL_C);
-    terminal.until("cancelled");
-    terminal.prompt();
-    terminal.press("again\r");
-    terminal.until("Fine.");
-    terminal.prompt();
-    terminal.press(CTRL_D);
-    assert_eq!(terminal.ended().code(), Some(0), "{:?}", terminal.all());
-    let last = server.requests().pop().unwrap();
-    let body = String::from_utf8_lossy(&last.body).into_owned();
-    assert!(
-        body.contains("It begins"),
-        "the words said so far stay: {body}"
-    );
-}
-
-#[test]
-fn ctrl_c_at_the_prompt_drops_the_line_and_nothing_else() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_runtime, server) = serve([Reply::answer("One."), Reply::answer("Two.")]);
-    let mut terminal = Terminal::run(dir.path(), &["chat"], asking(&server));
-    terminal.prompt();
-    terminal.press("never sent");
-    terminal.until("never sent");
-    terminal.press(CTRL_C);
-    terminal.prompt();
-    terminal.press("one\r");
-    terminal.until("One.");
-    terminal.prompt();
-    // After a turn as well.
-    terminal.press(CTRL_C);
-    terminal.prompt();
-    terminal.press("two\r");
-    terminal.until("Two.");
-    terminal.prompt();
-    terminal.press("/quit\r");
-    assert_eq!(terminal.ended().code(), Some(0), "{:?}", terminal.all());
-    let asked = server.requests();
-    let said = asked
-        .iter()
-        .any(|request| String::from_utf8_lossy(&request.body).contains("never"));
-    assert!(!said && asked.len() == 2, "{}", asked.len());
-}
-
-#[test]
 fn the_arrow_up_repeats_the_last_line_also_after_a_restart() {
     let dir = tempfile::tempdir().unwrap();
     let (_runtime, server) = serve(Script::with(|request| {
@@ -297,27 +247,6 @@ fn the_arrow_up_repeats_the_last_line_also_after_a_restart() {
         .unwrap()
         .to_string();
     assert!(last.contains("first words"), "{last}");
-}
-
-#[test]
-fn a_question_is_answered_at_the_terminal() {
-    for (key, word) in [("y\r", "total"), ("n\r", "said no")] {
-        let dir = tempfile::tempdir().unwrap();
-        let (_runtime, server) = serve([
-            Reply::answer(Answer::empty().call("LS", json!({}))),
-            Reply::answer("Fine."),
-        ]);
-        let args = ["run", "--ask", "LS", "hello"];
-        let mut terminal = Terminal::run(dir.path(), &args, asking(&server));
-        terminal.until("Allow? [y/N]");
-        terminal.press(key);
-        terminal.until("Fine.");
-        assert_eq!(terminal.ended().code(), Some(0), "{:?}", terminal.all());
-        let last = server.requests().pop().unwrap();
-        let body = String::from_utf8_lossy(&last.body).into_owned();
-        let denied = body.contains("said no");
-        assert_eq!(denied, word == "said no", "{body}");
-    }
 }
 
 #[test]
@@ -409,23 +338,6 @@ fn colours_stay_away_when_they_are_not_wanted() {
         let dumb = wish[0].0 == "TERM";
         assert!(!dumb || !screen.contains('\x1b'), "{screen:?}");
     }
-}
-
-#[test]
-fn ctrl_c_ends_a_run_with_130() {
-    let dir = tempfile::tempdir().unwrap();
-    let (_runtime, server) = serve([stuck()]);
-    let mut terminal = Terminal::run(dir.path(), &["run", "hello"], asking(&server));
-    terminal.until("It begins");
-    let pressed = Instant::now();
-    terminal.press(CTRL_C);
-    assert_eq!(terminal.ended().code(), Some(130), "{:?}", terminal.all());
-    assert!(
-        pressed.elapsed() < Duration::from_secs(5),
-        "{:?}",
-        pressed.elapsed()
-    );
-    assert!(terminal.all().contains("cancelled"), "{:?}", terminal.all());
 }
 
 /// The first command of the README, as a person sees it.

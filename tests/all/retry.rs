@@ -1,6 +1,7 @@
 //! Failed model calls: which are tried again, after which wait, what watchers hear, who is asked next.
 //! Refuses the timers and framing of HTTP, which are tested beside their code.
 
+mod inside;
 mod twins;
 
 use std::{
@@ -445,81 +446,6 @@ async fn a_refusal_and_a_cancel_are_no_reason_to_ask_another_model() {
         outcome.stop
     );
     assert_eq!(second.count(), 0);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p9_an_error_event_inside_a_200_is_the_same_as_its_status() {
-    errors_inside(Agent::builder).await;
-}
-
-async fn errors_inside(agent: fn(Anthropic) -> AgentBuilder) {
-    use Passes::{No, Yes};
-    // The vendor's type; the kind; whether it is tried again.
-    let table = [
-        ("overloaded_error", ErrorKind::Overloaded, Yes),
-        ("api_error", ErrorKind::Server, Yes),
-        ("rate_limit_error", ErrorKind::RateLimited, Yes),
-        ("timeout_error", ErrorKind::Timeout, Yes),
-        ("invalid_request_error", ErrorKind::BadRequest, No),
-        ("authentication_error", ErrorKind::Auth, No),
-        ("permission_error", ErrorKind::Forbidden, No),
-        ("not_found_error", ErrorKind::NotFound, No),
-    ];
-    let start = r#"{"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"claude-test","content":[],"stop_reason":null,"usage":{"input_tokens":1,"output_tokens":1}}}"#;
-    let block =
-        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#;
-    let delta =
-        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hm"}}"#;
-    let frames = [
-        ("message_start", start),
-        ("content_block_start", block),
-        ("content_block_delta", delta),
-    ];
-    for (word, kind, again) in table {
-        for shown in 0..=frames.len() {
-            let mut body = String::new();
-            for (event, data) in &frames[..shown] {
-                body += &format!("event: {event}\ndata: {data}\n\n");
-            }
-            let error = json!({"type": "error", "error": {"type": word, "message": "it failed"}});
-            body += &format!("event: error\ndata: {error}\n\n");
-            let what = format!("{word} after {shown}");
-            is_taken_for(kind, again, body, &what, agent).await;
-        }
-    }
-}
-
-/// Whether a failure passes.
-#[derive(Clone, Copy, PartialEq)]
-enum Passes {
-    Yes,
-    No,
-}
-
-/// An answer that ends in an error is told as this kind, and tried again if it passes.
-async fn is_taken_for(
-    kind: ErrorKind,
-    passes: Passes,
-    body: String,
-    what: &str,
-    agent: fn(Anthropic) -> AgentBuilder,
-) {
-    let server = ModelServer::start([Reply::sse(body), Reply::answer("fine")]);
-    let (outcome, recorder, _) = run(agent(claude(&server)).retry(quick())).await;
-    if passes == Passes::Yes {
-        assert_eq!(
-            (outcome.text.as_str(), server.count()),
-            ("fine", 2),
-            "{what}: {outcome:?}"
-        );
-        assert_eq!(recorder.text(), "fine", "{what}");
-    } else {
-        assert_eq!(
-            (error_of(&outcome).kind(), server.count()),
-            (kind, 1),
-            "{what}"
-        );
-    }
 }
 
 #[tokio::test]

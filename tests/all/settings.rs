@@ -264,7 +264,7 @@ async fn inv17_hostile_folders_do_nothing_before_they_are_trusted() {
 
 /// The twin of the test above: a loader that trusts whatever it finds starts what a folder wants.
 #[tokio::test]
-async fn without_the_question_a_hostile_folder_starts_its_program() {
+async fn inv17_twin_without_the_question_a_hostile_folder_starts_its_program() {
     let project = tempfile::tempdir().unwrap();
     put(project.path(), CLAUDE, marks("PreToolUse"));
     let places = Places::only(project.path()).unwrap();

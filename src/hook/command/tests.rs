@@ -197,7 +197,7 @@ async fn s10_a_hang_is_cut_at_the_timeout_at_each_point() {
 
 /// The twin of the test above: the same command under a deadline that is far away.
 #[tokio::test]
-async fn without_a_near_timeout_a_hang_outlasts_the_bound() {
+async fn twin_without_a_near_timeout_a_hang_outlasts_the_bound() {
     let event = named("PreToolUse");
     let hooks = hooks(event.name, "while :; do sleep 0.02; done");
     let place = place(event);

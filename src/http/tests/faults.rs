@@ -8,7 +8,7 @@ use futures::StreamExt;
 use tokio::net::TcpListener;
 
 use super::{
-    super::{MAX_EVENT, replay},
+    super::{Hindsight, MAX_EVENT, replay},
     Client, Framing, Peer, SSE_HEAD, Server, all, assert_no_secrets, client, data, failure,
 };
 use crate::error::ErrorKind;
@@ -434,7 +434,7 @@ async fn dropping_the_stream_closes_the_connection() {
     })
     .await;
     {
-        let mut stream = pin!(client().open(server.call(Framing::Sse)));
+        let mut stream = pin!(client().open(server.call(Framing::Sse), Hindsight::default()));
         assert!(stream.next().await.unwrap().is_ok());
     }
     let seen = tokio::time::timeout(Duration::from_secs(2), is_closed.recv()).await;
@@ -462,7 +462,7 @@ async fn a_finished_answer_leaves_its_connection_to_the_next_call() {
         .await;
         let client = client();
         for _ in 0..20 {
-            let mut stream = pin!(client.open(server.call(Framing::Sse)));
+            let mut stream = pin!(client.open(server.call(Framing::Sse), Hindsight::default()));
             assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
             assert_eq!(stream.next().await.unwrap().unwrap().data, "2");
             if reads_on == Reads::ToTheEnd {

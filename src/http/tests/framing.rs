@@ -247,6 +247,37 @@ fn p12_twin_a_framer_that_trusts_its_chunks_fails_the_proof() {
     same_in_any_chunks(300, lossy).unwrap_err();
 }
 
+/// A mark that is not the first thing of a body is part of a field's name, which nobody knows.
+#[test]
+fn p12_a_mark_anywhere_is_no_panic() {
+    for start in [
+        "\u{feff}\u{feff}",
+        "\n\u{feff}",
+        "\r\n\r\n\u{feff}",
+        ": c\n\u{feff}",
+        ": c\n\n\u{feff}",
+    ] {
+        for cut in 0..start.len() {
+            let body = Bytes::from(format!("{start}data: x\n\ndata: y\n\n\u{feff}data: z\n\n"));
+            let (frames, error) = events(&mut Fed::new(cut_at(&body, &[cut])), MAX_EVENT);
+            assert_eq!(
+                (frames, error),
+                (vec![frame("message", "y")], None),
+                "{start:?}"
+            );
+        }
+    }
+}
+
+/// The twin: the parser alone.
+#[test]
+fn p12_twin_the_parser_alone_panics_at_a_mark() {
+    let body = futures::stream::iter([Ok::<_, Error>("\u{feff}data: x\n\n")]);
+    let mut parser = std::pin::pin!(EventStream::new(body));
+    let read = AssertUnwindSafe(|| now(parser.next()));
+    std::panic::catch_unwind(read).unwrap_err();
+}
+
 #[test]
 fn p14_endless_lines_and_events_end_at_the_cap() {
     let cap = 1 << 20;

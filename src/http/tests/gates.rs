@@ -10,7 +10,7 @@ use tokio::time::{Instant, advance};
 use super::{
     super::{
         gate::Pace,
-        governor::{Governor, Ticket},
+        governor::{Governor, Hindsight, Ticket},
     },
     Client, Framing, Peer, Server, Settings, client, data, failure,
 };
@@ -119,6 +119,44 @@ async fn backoff_doubles_while_probes_fail_up_to_its_cap() {
         );
         // A vendor that does not answer is not well either.
         probe.failed(&refusal(ErrorKind::Connect), None);
+    }
+}
+
+/// As it does when each probe is refused at once: the answer begins well and is an error all the same.
+#[tokio::test(start_paused = true)]
+async fn p9_backoff_doubles_while_answers_turn_out_bad() {
+    for crowd in [0, 3] {
+        let governor = governor();
+        let busy = refusal(ErrorKind::Overloaded);
+        // All were sent before the gate was shut, and will be back.
+        let sent: Vec<_> = (0..=crowd).map(|_| may_go(&governor, 1).unwrap()).collect();
+        sent.into_iter()
+            .for_each(|ticket| ticket.failed(&busy, None));
+        for wanted in [0.5, 1.0, 2.0, 4.0, 8.0, 8.0] {
+            let began = Instant::now();
+            let probe = admitted(&governor, 1).await;
+            let waited = began.elapsed().as_secs_f64();
+            assert!(
+                waited >= wanted && waited <= wanted * 1.1 + 0.01,
+                "{waited}, not {wanted}, of a crowd of {crowd}"
+            );
+            let hindsight = Hindsight::default();
+            hindsight.allow(probe.answered(&HeaderMap::new()));
+            hindsight.failed(&busy);
+            assert!(may_go(&governor, 1).is_none(), "shut again");
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn p9_only_what_a_vendor_says_of_itself_counts_in_hindsight() {
+    for kind in [ErrorKind::BadRequest, ErrorKind::Decode, ErrorKind::Server] {
+        let governor = governor();
+        let hindsight = Hindsight::default();
+        hindsight.failed(&refusal(kind));
+        hindsight.allow(admitted(&governor, 1).await.answered(&HeaderMap::new()));
+        hindsight.failed(&refusal(kind));
+        assert!(may_go(&governor, 1).is_some(), "{kind:?}");
     }
 }
 

@@ -28,8 +28,8 @@ use tokio::{
 };
 
 use super::{
-    Call, Client, Frame, Framing, Reply, client::Settings, gate::Pace, governor::Governor,
-    secrets::excerpt, status::kind_of_status,
+    Call, Client, Frame, Framing, Hindsight, Reply, client::Settings, gate::Pace,
+    governor::Governor, secrets::excerpt, status::kind_of_status,
 };
 use crate::error::{Error, Result};
 
@@ -186,7 +186,7 @@ fn figure(text: std::fmt::Arguments<'_>) {
 
 /// Everything a call gives: the frames, and the error at the end if there is one.
 async fn all(client: &Client, call: Call) -> (Vec<Frame>, Option<Error>) {
-    let mut stream = pin!(client.open(call));
+    let mut stream = pin!(client.open(call, Hindsight::default()));
     let mut frames = Vec::new();
     while let Some(frame) = stream.next().await {
         match frame {

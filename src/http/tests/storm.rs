@@ -1,17 +1,20 @@
-//! Row P3: two hundred agents behind an outage of 529 or 429 do not stampede, and all finish.
+//! Rows P3 and P9: two hundred agents behind an outage do not stampede, however it is told, and all finish.
 //! Refuses a paused clock: real sockets, real time, every duration a tenth of the real one.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
+use futures::StreamExt;
 use tokio::task::JoinSet;
 
 use super::{
-    super::{RetryPolicy, gate::Pace, governor::Governor},
-    Client, Framing, Peer, Server, Settings, call_to, data, figure,
+    super::{Call, Hindsight, RetryPolicy, gate::Pace, governor::Governor},
+    Client, Framing, Peer, Server, Settings, call_to, figure,
 };
+use crate::error::{Error, ErrorKind, Result};
 
 const AGENTS: usize = 200;
 /// Real durations divided by this.
@@ -71,12 +74,52 @@ fn pace() -> Pace {
     }
 }
 
+/// How the vendor says that it has no time.
+#[derive(Clone, Copy)]
+enum Refusal {
+    Status(&'static str),
+    /// In the middle of an answer that began with 200, and the agents say so.
+    Event(ErrorKind),
+    /// The same, and nobody tells the governor.
+    Unheeded(ErrorKind),
+}
+
+impl Refusal {
+    async fn say(self, mut peer: Peer) {
+        match self {
+            Self::Status(status) => peer.answer(status, "", "busy").await,
+            Self::Event(_) | Self::Unheeded(_) => {
+                let head = "content-type: text/event-stream\r\n";
+                let body = "event: start\ndata: {}\n\nevent: error\ndata: busy\n\n";
+                peer.answer("200 OK", head, body).await;
+            }
+        }
+    }
+}
+
+/// One try: the data of all frames, where none of them is an error.
+async fn one_try(client: &Client, call: Call, refusal: Refusal) -> Result<Vec<String>> {
+    let hindsight = Hindsight::default();
+    let mut stream = pin!(client.open(call, hindsight.clone()));
+    let mut data = Vec::new();
+    while let Some(frame) = stream.next().await {
+        let frame = frame?;
+        match refusal {
+            Refusal::Event(kind) | Refusal::Unheeded(kind) if frame.event == "error" => {
+                let error = Error::new(kind, frame.data);
+                if matches!(refusal, Refusal::Event(_)) {
+                    hindsight.failed(&error);
+                }
+                return Err(error);
+            }
+            _ => data.push(frame.data),
+        }
+    }
+    Ok(data)
+}
+
 /// Every agent does one turn, tried again as `policy` says.
-async fn storm(
-    governor: Option<Arc<Governor>>,
-    policy: RetryPolicy,
-    refusal: &'static str,
-) -> Figures {
+async fn storm(governor: Option<Arc<Governor>>, policy: RetryPolicy, refusal: Refusal) -> Figures {
     let began = Instant::now();
     let times = Arc::new(Mutex::new(Vec::new()));
     let log = Arc::clone(&times);
@@ -86,7 +129,7 @@ async fn storm(
             let at = began.elapsed();
             log.lock().unwrap().push(at);
             if at < OUTAGE {
-                peer.answer(refusal, "", "busy").await;
+                refusal.say(peer).await;
             } else {
                 tokio::time::sleep(Duration::from_millis(20)).await;
                 let head = "content-type: text/event-stream\r\n";
@@ -105,7 +148,7 @@ async fn storm(
         agents.spawn(async move {
             let mut attempt = 0;
             loop {
-                let error = match data(&client, call_to(address, Framing::Sse)).await {
+                let error = match one_try(&client, call_to(address, Framing::Sse), refusal).await {
                     Ok(frames) => return frames == ["done"],
                     Err(error) => error,
                 };
@@ -152,26 +195,62 @@ fn policy(max_retries: u32) -> RetryPolicy {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p3_two_hundred_agents_behind_a_529_storm() {
-    let figures = storm(Some(Governor::new(pace())), policy(2), "529 Busy").await;
+    let refusal = Refusal::Status("529 Busy");
+    let figures = storm(Some(Governor::new(pace())), policy(2), refusal).await;
     figure(format_args!("governed, 529: {figures:?}"));
     assert_eq!(figures.violations(), [""; 0], "{figures:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn p3_two_hundred_agents_behind_a_429_storm() {
-    let figures = storm(Some(Governor::new(pace())), policy(2), "429 Slow").await;
+    let refusal = Refusal::Status("429 Slow");
+    let figures = storm(Some(Governor::new(pace())), policy(2), refusal).await;
     figure(format_args!("governed, 429: {figures:?}"));
     assert_eq!(figures.violations(), [""; 0], "{figures:?}");
+}
+
+/// Row P9: an error in the middle of an answer holds the others back as its status would.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p9_two_hundred_agents_behind_answers_that_turn_out_overloaded() {
+    let refusal = Refusal::Event(ErrorKind::Overloaded);
+    let figures = storm(Some(Governor::new(pace())), policy(2), refusal).await;
+    figure(format_args!(
+        "governed, overloaded inside a 200: {figures:?}"
+    ));
+    assert_eq!(figures.violations(), [""; 0], "{figures:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p9_two_hundred_agents_behind_answers_that_turn_out_refused() {
+    let refusal = Refusal::Event(ErrorKind::RateLimited);
+    let figures = storm(Some(Governor::new(pace())), policy(2), refusal).await;
+    figure(format_args!(
+        "governed, rate limit inside a 200: {figures:?}"
+    ));
+    assert_eq!(figures.violations(), [""; 0], "{figures:?}");
+}
+
+/// The twin: a governor that sees only heads takes all of these answers for good.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p9_twin_a_governor_without_hindsight_holds_nobody_back() {
+    let refusal = Refusal::Unheeded(ErrorKind::Overloaded);
+    let figures = storm(Some(Governor::new(pace())), policy(2), refusal).await;
+    figure(format_args!("heads only: {figures:?}"));
+    assert!(figures.violations().contains(&"lost"), "{figures:?}");
+    let figures = storm(Some(Governor::new(pace())), policy(1000), refusal).await;
+    figure(format_args!("heads only, stubborn: {figures:?}"));
+    assert!(figures.violations().contains(&"rate"), "{figures:?}");
 }
 
 /// The twins: the same agents without a governor lose their turns; and if they are stubborn enough
 /// to lose none, they hammer the vendor.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p3_without_the_governor_the_figures_are_violated() {
-    let figures = storm(None, policy(2), "529 Busy").await;
+async fn p3_twin_without_the_governor_the_figures_are_violated() {
+    let refusal = Refusal::Status("529 Busy");
+    let figures = storm(None, policy(2), refusal).await;
     figure(format_args!("not governed: {figures:?}"));
     assert!(figures.violations().contains(&"lost"), "{figures:?}");
-    let figures = storm(None, policy(1000), "529 Busy").await;
+    let figures = storm(None, policy(1000), refusal).await;
     figure(format_args!("not governed, stubborn: {figures:?}"));
     assert!(figures.violations().contains(&"rate"), "{figures:?}");
 }

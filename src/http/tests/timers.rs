@@ -15,6 +15,7 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::{
     super::{
+        Hindsight,
         body::Chunks,
         client::Settings,
         sse::Events,
@@ -354,7 +355,7 @@ async fn invariant_18_a_pausing_reader_of_a_real_socket_loses_nothing() {
     .await;
     let mut call = server.call(Framing::Sse);
     (call.first_byte, call.idle) = (Duration::from_millis(500), Duration::from_millis(150));
-    let mut stream = pin!(client().open(call));
+    let mut stream = pin!(client().open(call, Hindsight::default()));
     assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
     sleep(Duration::from_millis(1_500)).await;
     assert_eq!(stream.next().await.unwrap().unwrap().data, "2");

@@ -17,7 +17,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     kept::{Dialect, Kept},
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolCall, ToolResult},
-    provider::{Delivery, Effort, Model, Request, schema},
+    provider::{Delivery, Effort, Model, Request, schema, splice::splice},
     spec::ToolSpec,
 };
 
@@ -41,41 +41,17 @@ pub(super) struct Settings<'a> {
 pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Bytes> {
     let head = head(request, settings)?;
     let tools = (!request.tools.get().is_empty()).then(|| tools(request.tools, settings.cache));
-    let messages: Vec<Bytes> = request
-        .history
-        .iter()
-        .map(|message| message.encoded(MESSAGES, encode_message))
-        .collect();
     let marker = marker(settings.cache);
     let marked = marked(request.history, settings.cache);
-
-    let room = head.len()
-        + tools.as_ref().map_or(0, Bytes::len)
-        + messages.iter().map(|bytes| bytes.len() + 1).sum::<usize>()
-        + 2 * marker.len()
-        + 64;
-    let mut out = Vec::with_capacity(room);
-    out.extend_from_slice(&head[..head.len() - 1]);
-    if let Some(tools) = tools {
-        out.extend_from_slice(b",\"tools\":");
-        out.extend_from_slice(&tools);
-    }
-    out.extend_from_slice(b",\"messages\":[");
-    for (at, bytes) in messages.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
+    let encoded = |(at, message): (usize, &Kept<Message>)| {
+        let bytes = message.encoded(MESSAGES, encode_message);
         match bytes.strip_suffix(END) {
-            Some(start) if marked.contains(&Some(at)) => {
-                out.extend_from_slice(start);
-                out.extend_from_slice(&marker);
-                out.extend_from_slice(END);
-            }
-            _ => out.extend_from_slice(bytes),
+            Some(start) if marked.contains(&Some(at)) => [start, &marker, END].concat().into(),
+            _ => bytes,
         }
-    }
-    out.extend_from_slice(b"]}");
-    Ok(out.into())
+    };
+    let messages: Vec<Bytes> = request.history.iter().enumerate().map(encoded).collect();
+    Ok(splice(&head, tools.as_ref(), "messages", &messages).into())
 }
 
 fn head(request: &Request<'_>, settings: &Settings<'_>) -> Result<Vec<u8>> {

@@ -17,7 +17,7 @@ use crate::{
     id::CallId,
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolResult},
-    provider::{Request, schema},
+    provider::{Request, schema, splice::splice},
     spec::ToolSpec,
 };
 
@@ -52,26 +52,7 @@ pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts
         .iter()
         .map(|message| message.encoded(dialect, encode))
         .collect();
-
-    let room = head.len()
-        + tools.as_ref().map_or(0, Bytes::len)
-        + messages.iter().map(|bytes| bytes.len() + 1).sum::<usize>()
-        + 64;
-    let mut out = Vec::with_capacity(room);
-    out.extend_from_slice(&head[..head.len() - 1]);
-    if let Some(tools) = tools {
-        out.extend_from_slice(b",\"tools\":");
-        out.extend_from_slice(&tools);
-    }
-    out.extend_from_slice(b",\"contents\":[");
-    for (at, bytes) in messages.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(bytes);
-    }
-    out.extend_from_slice(b"]}");
-    Ok(out.into())
+    Ok(splice(&head, tools.as_ref(), "contents", &messages).into())
 }
 
 fn head(

@@ -13,7 +13,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, ToolResult},
-    provider::{Delivery, Effort, Request, plainly},
+    provider::{Delivery, Effort, Request, plainly, splice::splice},
     spec::ToolSpec,
 };
 
@@ -42,26 +42,7 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> 
             messages.push(bytes);
         }
     }
-
-    let room = head.len()
-        + tools.as_ref().map_or(0, Bytes::len)
-        + messages.iter().map(|bytes| bytes.len() + 1).sum::<usize>()
-        + 32;
-    let mut out = Vec::with_capacity(room);
-    out.extend_from_slice(&head[..head.len() - 1]);
-    if let Some(tools) = tools {
-        out.extend_from_slice(b",\"tools\":");
-        out.extend_from_slice(&tools);
-    }
-    out.extend_from_slice(b",\"messages\":[");
-    for (at, bytes) in messages.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(bytes);
-    }
-    out.extend_from_slice(b"]}");
-    Ok(out)
+    Ok(splice(&head, tools.as_ref(), "messages", &messages))
 }
 
 fn head<'a>(request: &Request<'a>, provider: &'a Ollama) -> Head<'a> {

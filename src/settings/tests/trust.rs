@@ -126,7 +126,7 @@ fn many_writers_lose_nothing() {
 
 /// The twin of the test above: without the lock and the second look, all but one are lost.
 #[test]
-fn without_a_lock_writers_lose_each_others_words() {
+fn twin_without_a_lock_writers_lose_each_others_words() {
     let barrier = Barrier::new(WRITERS);
     let kept = kept_of(|list, project| {
         let key = project.canonicalize().unwrap().to_str().unwrap().to_owned();

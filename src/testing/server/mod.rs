@@ -125,9 +125,6 @@ impl ModelServer {
             Ok(bound) => bound,
             Err(error) => panic!("no port on loopback: {error}"),
         };
-        // The port may be one that another server of this process had, whose wish for a pause of an
-        // hour is not this one's.
-        Client::shared().forget(&format!("http://{address}"));
         let shared = Arc::new(Shared {
             script: script.into(),
             limits,
@@ -136,11 +133,24 @@ impl ModelServer {
         });
         let scope = Scope::root();
         scope.spawn(accept(listener, scope.clone(), shared.clone()));
-        Self {
+        let server = Self {
             address,
             scope,
             shared,
-        }
+        };
+        // The port may be one that another server of this process had, whose wish for a pause of an
+        // hour is not this one's.
+        server.forget_pace();
+        server
+    }
+
+    /// Lets the next request come at once, whatever pause the answers so far have asked for.
+    ///
+    /// All agents of a process share one pace for each address, so that ten refusals in a row keep
+    /// the eleventh request waiting, as they should; a test that plays a refusal ten times only to
+    /// look at it calls this between them.
+    pub fn forget_pace(&self) {
+        Client::shared().forget(&self.url());
     }
 
     /// Such as `http://127.0.0.1:4711`: the base URL for Anthropic, Gemini and Ollama clients;

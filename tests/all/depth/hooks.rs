@@ -8,16 +8,17 @@ use std::{
 };
 
 use async_trait::async_trait;
-use futures::{FutureExt, future::BoxFuture};
 use offshoot::{
-    Agent, AgentBuilder, Backend, Capabilities, ChildEnd, Content, Conversation, EventKind, Grant,
-    Ground, Hook, HookContext, Hooks, Message, Note, Outcome, Point, Preamble, Session,
-    SessionBuilder, Shape, Spawn, StopReason, ToolCall, ToolResult, Verdict,
+    Agent, AgentBuilder, ChildEnd, Content, EventKind, Ground, Hook, HookContext, Hooks, Message,
+    Note, Outcome, Point, Preamble, Session, SessionBuilder, Spawn, StopReason, ToolCall,
+    ToolResult, Verdict,
     testing::{Answer, Scripted},
 };
 use serde_json::{Value, json};
 
-use super::rig::{Scene, Told, Tower, agent, is_summary, open, place, run, run_session, small};
+use super::rig::{
+    Forgetful, Scene, Told, Tower, agent, is_summary, open, place, run, run_session, small,
+};
 
 /// Every point, and whether a broken hook refuses there, as the contract says it.
 const POINTS: [(Point, Broken); 12] = [
@@ -557,32 +558,6 @@ async fn inv12_every_hook_is_called_once_a_step_at_every_depth() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
-/// An agent whose children are opened without what stands above them: the fault that the table
-/// must see.
-#[derive(Debug)]
-struct Forgetful(Arc<dyn Backend>);
-
-impl Backend for Forgetful {
-    fn capabilities(&self) -> Capabilities {
-        self.0.capabilities()
-    }
-
-    fn open(
-        self: Arc<Self>,
-        mut grant: Grant,
-    ) -> BoxFuture<'static, offshoot::Result<Box<dyn Conversation>>> {
-        if grant.scope.depth() > 0 {
-            grant.hooks = Hooks::default();
-        }
-        self.0.clone().open(grant).boxed()
-    }
-
-    fn derive(&self, shape: &Arc<Shape>) -> Option<Arc<dyn Backend>> {
-        let inner = self.0.derive(shape)?;
-        Some(Arc::new(Self(inner)))
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn inv12_twin_a_child_opened_without_the_hooks_above_is_seen() {
     for depth in [0, 1, 3] {
@@ -600,7 +575,9 @@ async fn inv12_twin_a_child_opened_without_the_hooks_above_is_seen() {
             let (spy, calls) = case.spy();
             let (model, ran) = (case.model(), Arc::default());
             let inner: Agent = agent(&model, &ran).build().unwrap();
-            let session = Session::builder(Forgetful(Arc::new(inner)));
+            let session = Session::builder(Forgetful::agent(inner, |grant| {
+                grant.hooks = Hooks::default()
+            }));
             let told = run_session(&model, &ran, session, |s| s.hook(spy)).await;
             let verdict = case.check(&told, &calls);
             assert_eq!(verdict.is_err(), depth > 0, "depth {depth}: {verdict:?}");

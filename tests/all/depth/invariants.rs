@@ -20,7 +20,7 @@ use offshoot::{
 use serde_json::json;
 
 use super::rig::{Tower, agent, kind_name, open, place, run, run_session};
-use crate::kit::{hang, spec, work};
+use crate::kit::{hang, noticed, spec, work};
 
 const DEPTHS: [usize; 3] = [0, 1, 3];
 
@@ -414,6 +414,17 @@ async fn inv14_words_of_a_child_cannot_forge_a_frame_at_any_depth() {
 
 #[tokio::test(start_paused = true)]
 async fn inv15_a_turn_ends_when_all_below_it_has_ended() {
+    ends_last(OnChildren::Wait).await;
+}
+
+/// The twin: a root that does not wait ends before its children.
+#[tokio::test(start_paused = true)]
+async fn inv15_twin_a_root_that_does_not_wait_ends_first() {
+    let saw = noticed(ends_last(OnChildren::Yield)).await;
+    assert!(saw.contains("depth 0"), "{saw}");
+}
+
+async fn ends_last(on_children: OnChildren) {
     for tower in Tower::at(DEPTHS) {
         let bottom = tower.depth;
         let model = tower.model(move |level, nth, _| match (level, nth) {
@@ -423,7 +434,12 @@ async fn inv15_a_turn_ends_when_all_below_it_has_ended() {
             (_, 1) => open(bottom + 1, Ground::Background),
             _ => "done".into(),
         });
-        let told = run(&model, |agent| agent, |session| session).await;
+        let told = run(
+            &model,
+            |agent| agent,
+            |session| session.on_children(on_children),
+        )
+        .await;
         assert!(told.read(bottom).contains("one two three four"), "{tower}");
         let at = |agent: &str, name: &str| {
             let is = |e: &Event| e.agent.as_str() == agent && kind_name(e) == name;

@@ -10,13 +10,14 @@ use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
     Access, AgentKind, AgentKinds, Answer as Reply, Asker, Budget, EventKind, Ground, Mode,
-    Outcome, Permissions, Question, Selection, Session, Tool, Unasked, subagents,
+    Outcome, Permissions, Question, Rulebook, Selection, Session, SessionBuilder, Tool, Unasked,
+    subagents,
     testing::{Answer, Scripted},
 };
 use serde_json::json;
 
-use super::rig::{Told, Tower, agent, place, run};
-use crate::kit::{shared, work};
+use super::rig::{Forgetful, Told, Tower, agent, place, run};
+use crate::kit::{noticed, shared, work};
 
 /// A tool that changes files, and counts.
 fn edit(ran: &Arc<AtomicUsize>) -> Arc<dyn Tool> {
@@ -181,7 +182,11 @@ async fn inv12_an_approval_is_answered_by_its_id_at_every_depth() {
 }
 
 /// The root opens a `kind`, which opens another one, which edits; says how the edit ended.
-async fn through(kind: AgentKind, permissions: Permissions) -> (Vec<Outcome>, usize) {
+async fn through(
+    kind: AgentKind,
+    permissions: Permissions,
+    opens: fn(offshoot::Agent) -> SessionBuilder,
+) -> (Vec<Outcome>, usize) {
     let kinds = AgentKinds::builtin().with(kind).unwrap();
     let ran = Arc::new(AtomicUsize::new(0));
     let model = Scripted::with(|seen| {
@@ -202,7 +207,7 @@ async fn through(kind: AgentKind, permissions: Permissions) -> (Vec<Outcome>, us
         .tools(subagents(kinds))
         .tool(edit(&ran))
         .permissions(permissions);
-    let mut session = Session::new(recipe.build().unwrap());
+    let mut session = opens(recipe.build().unwrap()).open().await.unwrap();
     let done = session.submit_message("go").text().await.unwrap();
     assert_eq!(done, "done");
     let seen = model.seen();
@@ -216,6 +221,22 @@ async fn through(kind: AgentKind, permissions: Permissions) -> (Vec<Outcome>, us
 
 #[tokio::test(start_paused = true)]
 async fn inv13_a_kind_never_widens_what_its_parent_may() {
+    never_widens(Session::builder).await;
+}
+
+/// The twin: children that are opened without the rules above do what a loose kind allows.
+#[tokio::test(start_paused = true)]
+async fn inv13_twin_a_child_opened_without_the_rules_above_is_seen() {
+    let saw = noticed(never_widens(|agent| {
+        Session::builder(Forgetful::agent(agent, |grant| {
+            grant.rules = Rulebook::unrestricted();
+        }))
+    }));
+    let saw = saw.await;
+    assert!(saw.contains("Plan"), "{saw}");
+}
+
+async fn never_widens(opens: fn(offshoot::Agent) -> SessionBuilder) {
     let loose = || {
         let all = Permissions {
             allow: vec!["*".parse().unwrap()],
@@ -265,7 +286,7 @@ async fn inv13_a_kind_never_widens_what_its_parent_may() {
     ];
     for (kind, permissions, expected) in rows {
         let what = format!("{permissions:?}");
-        let (outcomes, ran) = through(kind, permissions).await;
+        let (outcomes, ran) = through(kind, permissions, opens).await;
         assert_eq!(outcomes, [expected], "{what}");
         assert_eq!(ran, usize::from(expected == Outcome::Ok), "{what}");
     }

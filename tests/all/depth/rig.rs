@@ -10,10 +10,11 @@ use std::{
     },
 };
 
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use offshoot::{
-    Agent, AgentBuilder, AgentKinds, AgentRegistry, Budget, Event, EventKind, Ground, Message,
-    Outcome, Role, Session, SessionBuilder, StopReason, Tool,
+    Agent, AgentBuilder, AgentKinds, AgentRegistry, Backend, Budget, Capabilities, Conversation,
+    Event, EventKind, Grant, Ground, Message, Outcome, Role, Session, SessionBuilder, Shape,
+    StopReason, Tool,
     provider::Model,
     subagents,
     testing::{Answer, Recorder, Scripted, Seen, check_history},
@@ -262,4 +263,49 @@ impl Told {
 pub(super) fn kind_name(event: &Event) -> String {
     let value = serde_json::to_value(event).unwrap();
     value["type"].as_str().unwrap().to_owned()
+}
+
+/// An agent whose children are opened without something that stands above them: a fault that the
+/// proofs must see.
+#[derive(Clone)]
+pub(super) struct Forgetful {
+    inner: Arc<dyn Backend>,
+    forgets: fn(&mut Grant),
+}
+
+impl Forgetful {
+    pub(super) fn agent(inner: Agent, forgets: fn(&mut Grant)) -> Self {
+        let inner = Arc::new(inner);
+        Self { inner, forgets }
+    }
+}
+
+impl fmt::Debug for Forgetful {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Forgetful")
+    }
+}
+
+impl Backend for Forgetful {
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    fn open(
+        self: Arc<Self>,
+        mut grant: Grant,
+    ) -> BoxFuture<'static, offshoot::Result<Box<dyn Conversation>>> {
+        if grant.scope.depth() > 0 {
+            (self.forgets)(&mut grant);
+        }
+        self.inner.clone().open(grant).boxed()
+    }
+
+    fn derive(&self, shape: &Arc<Shape>) -> Option<Arc<dyn Backend>> {
+        let inner = self.inner.derive(shape)?;
+        Some(Arc::new(Self {
+            inner,
+            ..self.clone()
+        }))
+    }
 }

@@ -167,8 +167,10 @@ impl Player {
         }
     }
 
-    /// What the next request gets.
+    /// What the next request gets. It comes at once: a vendor that answers twenty requests in a row
+    /// with the same refusal would rightly be asked less and less often (row P9 in `retry`).
     pub(super) fn next(&self, reply: Reply) {
+        self.server.forget_pace();
         self.queue.lock().unwrap().push_back(reply);
     }
 

@@ -21,6 +21,7 @@ use crate::{
         Delivery, Request,
         openai::{SCHEMA_NAME, check, json, reasoning, strict},
         plainly,
+        splice::splice,
     },
     spec::ToolSpec,
 };
@@ -44,26 +45,7 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u
             messages.push(bytes);
         }
     }
-
-    let room = head.len()
-        + tools.as_ref().map_or(0, Bytes::len)
-        + messages.iter().map(|bytes| bytes.len() + 1).sum::<usize>()
-        + 32;
-    let mut out = Vec::with_capacity(room);
-    out.extend_from_slice(&head[..head.len() - 1]);
-    if let Some(tools) = tools {
-        out.extend_from_slice(b",\"tools\":");
-        out.extend_from_slice(&tools);
-    }
-    out.extend_from_slice(b",\"messages\":[");
-    for (at, bytes) in messages.iter().enumerate() {
-        if at > 0 {
-            out.push(b',');
-        }
-        out.extend_from_slice(bytes);
-    }
-    out.extend_from_slice(b"]}");
-    Ok(out)
+    Ok(splice(&head, tools.as_ref(), "messages", &messages))
 }
 
 /// The name of how messages are spelt: one for each set of quirks that changes their bytes.

@@ -1,0 +1,425 @@
+//! The writer of one session's log: numbers and chains records, and hands them over in groups.
+//! Refuses to lose one: what a store could not take stays here, in order, until it can.
+
+use std::{
+    collections::VecDeque,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use bytes::Bytes;
+
+use super::{
+    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
+    Recollection, Record, Row, Store, Sum, lost, record::now_millis, replay::Joiner,
+};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    event::{Event, Ground},
+    id::{AgentPath, CallId, SessionId, TurnId},
+};
+
+/// Bytes of records that wait for their store; past this the session cannot go on.
+pub const MAX_UNWRITTEN: usize = 256 * 1024 * 1024;
+
+/// Characters of the first message that become a session's title.
+const TITLE: usize = 80;
+
+/// Bytes that may wait before they are handed over without being asked for.
+const HAND_OVER: usize = 1024 * 1024;
+
+/// What an agent waits for before it goes on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Durability {
+    /// For nothing: a crash may lose what was said last, and the log does not know it. What a
+    /// process hands over before it ends is kept.
+    Off,
+    /// The end of a turn waits for the disk.
+    Turn,
+    /// Each step does: the intent of a call is on the disk before its effect begins, and its result
+    /// before the model sees it.
+    #[default]
+    Step,
+}
+
+/// What a session does with what a death left behind, and how safe it wants to be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Policies {
+    /// What an agent waits for before it goes on.
+    pub durability: Durability,
+    /// Calls of unknown outcome that must not be repeated unasked.
+    pub doubt: Doubt,
+    /// Agents that a parent waited for.
+    pub children: LostChildren,
+}
+
+/// What is about to happen that records must not be younger than.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// An effect, or a request that shows the model what happened.
+    Step,
+    /// The end of a turn.
+    Turn,
+}
+
+/// The writer of one session's log, shared by all its agents. Cheap to clone.
+#[derive(Clone)]
+pub struct Log(Option<Arc<Writer>>);
+
+struct Writer {
+    store: Arc<dyn Store>,
+    claim: Claim,
+    policies: Policies,
+    state: Mutex<State>,
+    /// What agents of an earlier life remember, until each is opened again.
+    memories: Mutex<Recalled>,
+    lost: Vec<LostChild>,
+    /// Pieces of messages that still grow.
+    told: Mutex<Joiner>,
+    /// Held by whoever hands records over; those who wait for it find theirs written.
+    turn: tokio::sync::Mutex<()>,
+}
+
+struct State {
+    /// Records that the store has not confirmed, oldest first.
+    rows: VecDeque<Row>,
+    bytes: usize,
+    /// The number and the sum of the last record, confirmed or not.
+    last: u64,
+    sum: Sum,
+    card: Card,
+    /// Why nothing more can be written, ever.
+    broken: Option<Error>,
+    /// Records up to here are known to survive a power loss.
+    synced: u64,
+}
+
+impl Log {
+    /// Nothing is kept.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// The writer of the log that was claimed, whose card is this and whose records came to that.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        claim: Claim,
+        card: Card,
+        policies: Policies,
+        memories: Recalled,
+    ) -> Self {
+        let state = State {
+            rows: VecDeque::new(),
+            bytes: 0,
+            last: claim.last,
+            sum: claim.sum,
+            card,
+            broken: None,
+            synced: claim.last,
+        };
+        Self(Some(Arc::new(Writer {
+            store,
+            claim,
+            policies,
+            state: Mutex::new(state),
+            lost: lost::lost(&memories),
+            told: Mutex::default(),
+            memories: Mutex::new(memories),
+            turn: tokio::sync::Mutex::new(()),
+        })))
+    }
+
+    /// Whether anything is kept.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Where it is kept.
+    pub fn store(&self) -> Option<&Arc<dyn Store>> {
+        self.0.as_ref().map(|writer| &writer.store)
+    }
+
+    /// The number of the last record, written or about to be; 0 when nothing is kept.
+    pub fn last(&self) -> u64 {
+        self.0.as_ref().map_or(0, |writer| writer.state().last)
+    }
+
+    /// Which session.
+    pub fn session(&self) -> Option<&SessionId> {
+        self.0.as_ref().map(|writer| &writer.claim.session)
+    }
+
+    /// What is done with what a death left behind.
+    pub fn policies(&self) -> Policies {
+        self.0
+            .as_ref()
+            .map_or(Policies::default(), |writer| writer.policies)
+    }
+
+    /// What an agent at this place remembers of an earlier life; taken out by asking.
+    pub(crate) fn recollect(&self, agent: &AgentPath) -> Option<Recollection> {
+        let writer = self.0.as_ref()?;
+        let mut memories = writer
+            .memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        memories.agents.remove(agent)
+    }
+
+    /// Whether an agent at this place remembers something that it has not taken up yet; for one
+    /// that was asked something, `Some(true)`.
+    pub(crate) fn remembers(&self, agent: &AgentPath) -> Option<bool> {
+        let writer = self.0.as_ref()?;
+        let memories = writer
+            .memories
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let memory = memories.agents.get(agent)?;
+        let asked = |record: &Record| matches!(record.body, Body::User { .. });
+        Some(memory.records.iter().any(asked))
+    }
+
+    /// The agents that were alive when the session's program died.
+    pub(crate) fn lost(&self) -> &[LostChild] {
+        self.0.as_ref().map_or(&[], |writer| &writer.lost)
+    }
+
+    /// The one among them that this call had opened and waited for.
+    pub(crate) fn lost_child(&self, call: &CallId) -> Option<LostChild> {
+        let opened = |lost: &&LostChild| {
+            lost.call.as_ref() == Some(call) && lost.ground == Ground::Foreground
+        };
+        self.lost().iter().find(opened).cloned()
+    }
+
+    /// Adds a record; it is written with the next commit at the latest. Never waits, never fails:
+    /// what is wrong with it is told by the commit.
+    pub(crate) fn write(&self, agent: &AgentPath, turn: TurnId, body: impl FnOnce() -> Body) {
+        if let Some(writer) = &self.0 {
+            writer.write(Record::now(agent.clone(), turn, body()));
+        }
+    }
+
+    /// Adds what watchers are told, neighbouring pieces of messages joined.
+    pub(crate) fn tell(&self, event: &Event) {
+        if let Some(writer) = &self.0 {
+            let mut told = writer.told.lock().unwrap_or_else(PoisonError::into_inner);
+            told.take(event, |event| {
+                let (agent, turn) = (event.agent.clone(), event.turn);
+                writer.write(Record::now(agent, turn, Body::Told(event)));
+            });
+        }
+    }
+
+    /// Waits until everything added so far is as safe as this moment wants it.
+    ///
+    /// # Errors
+    /// When the store does not take it. Nothing is lost: it stays here, and the next commit tries
+    /// again, unless another writer has taken the session over.
+    ///
+    /// Cancel safety: safe, what was handed over is written all the same.
+    pub(crate) async fn commit(&self, moment: Moment) -> Result<()> {
+        let Some(writer) = &self.0 else { return Ok(()) };
+        let waits = match writer.policies.durability {
+            Durability::Step => true,
+            Durability::Turn => moment == Moment::Turn,
+            Durability::Off => false,
+        };
+        if waits {
+            return writer.flush(true).await;
+        }
+        let much = writer.state().bytes > HAND_OVER;
+        if much || moment == Moment::Turn {
+            return writer.flush(false).await;
+        }
+        writer.state().check()
+    }
+
+    /// Waits until everything added so far is on the disk, whatever the durability.
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    ///
+    /// Cancel safety: safe, what was handed over is written all the same.
+    pub async fn save(&self) -> Result<()> {
+        match &self.0 {
+            Some(writer) => writer.flush(true).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Writer {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self, record: Record) {
+        let encoded = record.encode();
+        let mut state = self.state();
+        if state.broken.is_some() {
+            return;
+        }
+        match encoded {
+            Ok(body) => state.push(&record, body.into()),
+            Err(error) => state.broken = Some(error),
+        }
+    }
+
+    async fn flush(&self, sync: bool) -> Result<()> {
+        let wanted = self.state().last;
+        let _turn = self.turn.lock().await;
+        loop {
+            let batch = {
+                let state = self.state();
+                state.check()?;
+                match state.batch(sync) {
+                    Some(batch) => batch,
+                    // What others wrote without waiting for the disk is not enough for us.
+                    None if sync && state.synced < wanted => Batch {
+                        rows: Vec::new(),
+                        sync,
+                        card: state.card.clone(),
+                    },
+                    None => return Ok(()),
+                }
+            };
+            // Dropping this here leaves the rows in place: they are handed over again, and a store
+            // that has them already says so.
+            let answer = self.store.append(&self.claim, batch).await;
+            let mut state = self.state();
+            match answer {
+                Ok(last) => state.confirm(last, sync),
+                Err(error) => {
+                    if error.kind() == ErrorKind::Fenced {
+                        state.broken = Some(error.clone());
+                    }
+                    return Err(error);
+                }
+            }
+            if state.rows.front().is_none_or(|row| row.seq > wanted) {
+                return Ok(());
+            }
+        }
+    }
+
+    fn hand_over(&self) {
+        let state = self.state();
+        if let (Ok(()), Some(batch)) = (state.check(), state.batch(false)) {
+            // The work has begun; its answer interests nobody any more.
+            drop(self.store.append(&self.claim, batch));
+        }
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.hand_over();
+    }
+}
+
+impl State {
+    fn check(&self) -> Result<()> {
+        match &self.broken {
+            Some(error) => Err(error.clone()),
+            None => Ok(()),
+        }
+    }
+
+    fn push(&mut self, record: &Record, body: Bytes) {
+        let told = matches!(record.body, Body::Told(_));
+        self.last += 1;
+        self.sum = self.sum.next(self.last, told, &body);
+        self.bytes += body.len();
+        self.rows.push_back(Row {
+            seq: self.last,
+            sum: self.sum,
+            told,
+            body,
+        });
+        self.note(record);
+        if self.bytes > MAX_UNWRITTEN {
+            let text = format!(
+                "too much waits to be written to the log: `{}` bytes",
+                self.bytes
+            );
+            self.broken = Some(Error::new(ErrorKind::Limit, text));
+        }
+    }
+
+    /// Keeps the card true.
+    fn note(&mut self, record: &Record) {
+        let card = &mut self.card;
+        card.records = self.last;
+        card.touched = now_millis();
+        match &record.body {
+            Body::Opened { model, .. } | Body::Resumed { model, .. } => {
+                card.model.clone_from(model);
+            }
+            Body::TurnStart { text } if record.agent.depth() == 0 => {
+                card.turns += 1;
+                if card.title.is_empty() {
+                    let line = text.lines().find(|line| !line.trim().is_empty());
+                    card.title = line
+                        .unwrap_or_default()
+                        .trim()
+                        .chars()
+                        .take(TITLE)
+                        .collect();
+                }
+            }
+            Body::Assistant { charged, cost, .. }
+            | Body::Charge {
+                usage: charged,
+                cost,
+            } => {
+                card.usage += *charged;
+                card.cost += *cost;
+            }
+            _ => {}
+        }
+    }
+
+    /// What is handed over next.
+    fn batch(&self, sync: bool) -> Option<Batch> {
+        let mut bytes = 0;
+        let rows = self.rows.iter().take(PAGE_ROWS).take_while(|row| {
+            let before = bytes;
+            bytes += row.body.len();
+            before < PAGE_BYTES
+        });
+        let rows: Vec<_> = rows.cloned().collect();
+        let last = rows.last()?.seq;
+        let mut card = self.card.clone();
+        card.records = last;
+        Some(Batch { rows, sync, card })
+    }
+
+    fn confirm(&mut self, last: u64, sync: bool) {
+        while self.rows.front().is_some_and(|row| row.seq <= last) {
+            if let Some(row) = self.rows.pop_front() {
+                self.bytes -= row.body.len();
+            }
+        }
+        if sync {
+            self.synced = last;
+        }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self::off()
+    }
+}
+
+impl fmt::Debug for Log {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Some(writer) => write!(f, "Log({}, {})", writer.claim.session, self.last()),
+            None => f.write_str("Log(off)"),
+        }
+    }
+}

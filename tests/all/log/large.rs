@@ -1,0 +1,98 @@
+//! Large results: cut for the model, whole in the store, read on by name.
+//! Refuses memory in proportion to the output.
+
+use std::sync::Arc;
+
+use offshoot::{
+    Agent, Session, Tool, ToolOutput,
+    store::{Store, read_kept},
+    testing::{Answer, Scripted},
+};
+use serde_json::json;
+
+use super::world::memory;
+use crate::kit::{shared, work};
+
+/// Lines of which each is different.
+fn line(n: usize) -> String {
+    format!("line {n} of a long story\n")
+}
+
+fn writer(lines: usize, streams: bool) -> Arc<dyn Tool> {
+    work(shared("tell"), move |ctx, _| async move {
+        let lines = (0..lines).map(line);
+        if streams {
+            lines.for_each(|line| ctx.output().write(line));
+            return ToolOutput::written();
+        }
+        ToolOutput::from(lines.collect::<String>())
+    })
+}
+
+/// What the model read of one call of the tool.
+async fn told(tool: Arc<dyn Tool>, store: Option<&Arc<dyn Store>>) -> String {
+    let script = Scripted::new([
+        Answer::empty().call("tell", json!({})),
+        Answer::text("done"),
+    ]);
+    let agent = Agent::builder(script).tool(tool).build().unwrap();
+    let mut session = Session::builder(agent);
+    if let Some(store) = store {
+        session = session.store_arc(store.clone());
+    }
+    let mut session = session.open().await.unwrap();
+    session.submit_message("tell").finish().await;
+    session.history()[2]
+        .tool_results()
+        .next()
+        .unwrap()
+        .joined_text()
+}
+
+fn name(text: &str) -> &str {
+    let after = text.split("kept as `").nth(1).unwrap();
+    after.split('`').next().unwrap()
+}
+
+#[tokio::test]
+async fn a_large_result_is_kept_whole_and_named() {
+    for (lines, streams) in [(10_000, true), (10_000, false), (200_000, true)] {
+        let store = memory();
+        let text = told(writer(lines, streams), Some(&store)).await;
+        assert!(text.len() < 101_000, "{}", text.len());
+        let whole: String = (0..lines).map(line).collect();
+        let name = name(&text);
+        assert!(text.contains("; the whole is kept as"), "{name}");
+        let (bytes, total) = read_kept(&store, name, 0, usize::MAX).await.unwrap();
+        assert_eq!(total, whole.len() as u64);
+        assert!(bytes == whole.as_bytes(), "every byte is there");
+        let tool = offshoot::tools::kept_output(store.clone());
+        let ctx = offshoot::ToolContext::detached("c");
+        let offset = whole.len() / 2;
+        let output = tool
+            .call(ctx, json!({"name": name, "offset": offset, "limit": 50}))
+            .await;
+        let offshoot::Content::Text(read) = &output.content[0] else {
+            panic!()
+        };
+        assert!(read.ends_with(&whole[offset..offset + 50]), "{read}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_more_than_the_limit_is_said_to_be_cut() {
+    let store = memory();
+    let text = told(writer(3_500_000, true), Some(&store)).await;
+    assert!(text.contains("; the first 67108864 bytes are kept as"));
+    let (_, total) = read_kept(&store, name(&text), 0, 1).await.unwrap();
+    assert_eq!(total, 64 * 1024 * 1024);
+}
+
+#[tokio::test]
+async fn without_a_store_only_the_count_is_known_and_small_results_are_untouched() {
+    let text = told(writer(10_000, true), None).await;
+    assert!(text.contains("bytes left out here …]"));
+    let store = memory();
+    let small = told(writer(10, true), Some(&store)).await;
+    assert_eq!(small, (0..10).map(line).collect::<String>());
+}

@@ -1,0 +1,227 @@
+//! A session taken up again: its history, its budget, its questions, its writer.
+//! Refuses to look into the store; what counts is what the next life sees.
+
+use futures::StreamExt;
+use offshoot::{
+    Agent, Answer as Reply, Budget, Effect, ErrorKind, EventKind, Lane, Outcome, Permissions,
+    Session, StopReason, ToolOutput, ToolSpec, Unasked,
+    store::{Doubt, Store},
+    testing::{Answer, Scripted, check_history},
+};
+use serde_json::json;
+use std::sync::Arc;
+
+use super::world::{Deeds, memory, session, whole};
+use crate::kit::work;
+
+#[tokio::test]
+async fn a_finished_session_goes_on_where_it_was() {
+    let (deeds, store) = (Deeds::default(), memory());
+    let (id, history, events) = whole(&deeds, &store).await;
+    let done = deeds.all();
+    let mut again = session(&deeds, &store)
+        .resume(id.clone())
+        .open()
+        .await
+        .unwrap();
+    assert!(!again.is_unfinished());
+    assert_eq!(again.history(), history);
+    assert_eq!(again.id(), &id);
+    let next: Vec<_> = again.submit_message("and once more").collect().await;
+    assert!(next[0].seq > events.last().unwrap().seq, "numbers go on");
+    assert!(matches!(next[0].kind, EventKind::RunStart { .. }));
+    assert_eq!(deeds.all(), done, "nothing is done again");
+    assert_eq!(again.history()[..history.len()], history[..]);
+    check_history(&again.history()).unwrap();
+}
+
+#[tokio::test]
+async fn a_session_has_one_writer() {
+    let (deeds, store) = (Deeds::default(), memory());
+    let mut first = session(&deeds, &store).open().await.unwrap();
+    first.submit_message("do the work").finish().await;
+    let id = first.id().clone();
+    let busy = session(&deeds, &store)
+        .resume(id.clone())
+        .open()
+        .await
+        .unwrap_err();
+    assert_eq!(busy.kind(), ErrorKind::Busy);
+    let mut second = session(&deeds, &store)
+        .take_over(id.clone())
+        .open()
+        .await
+        .unwrap();
+    let fenced = first.submit_message("more").finish().await;
+    let StopReason::Failed {
+        error: Some(error), ..
+    } = fenced.stop
+    else {
+        panic!("{fenced:?}")
+    };
+    assert_eq!(error.kind(), ErrorKind::Fenced, "{error}");
+    let end = second.submit_message("more").finish().await;
+    assert_eq!(end.stop, StopReason::Finished);
+    drop((first, second));
+    session(&deeds, &store).resume(id).open().await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_spent_stays_spent() {
+    let (deeds, store) = (Deeds::default(), memory());
+    let (id, ..) = whole(&deeds, &store).await;
+    let card = store.card(&id).await.unwrap().unwrap();
+    let again = session(&deeds, &store)
+        .resume(id.clone())
+        .open()
+        .await
+        .unwrap();
+    let (usage, _) = again.grant().unwrap().meter.spent();
+    assert_eq!(usage, card.usage);
+    drop(again);
+    let budget = Budget::default().tokens(card.usage.total());
+    let mut poor = session(&deeds, &store)
+        .budget(budget)
+        .resume(id)
+        .open()
+        .await
+        .unwrap();
+    let end = poor.submit_message("more").finish().await;
+    assert_eq!(
+        end.stop,
+        StopReason::BudgetSpent {
+            limit: "tokens".into()
+        }
+    );
+    assert_eq!(
+        end.usage.requests, 0,
+        "what an earlier life used is not told again"
+    );
+}
+
+#[tokio::test]
+async fn a_question_waits_through_a_death() {
+    let store = memory();
+    let deeds = Deeds::default();
+    let make = || {
+        let spec = ToolSpec::new("act", "Acts", json!({"type": "object"})).lane(Lane::Shared);
+        let deeds = deeds.clone();
+        let act = work(spec, move |_, _| {
+            let deeds = deeds.clone();
+            async move {
+                deeds.note("act");
+                ToolOutput::from("acted")
+            }
+        });
+        let script = Scripted::with(|seen| match seen.messages.len() {
+            1 => Answer::empty().call_as("a", "act", json!({})),
+            _ => Answer::text("done"),
+        });
+        Agent::builder(script)
+            .tool(act)
+            .permissions(Permissions {
+                unasked: Unasked::Wait,
+                ..Permissions::default()
+            })
+            .build()
+            .unwrap()
+    };
+    let open = |store: &Arc<dyn Store>| Session::builder(make()).store_arc(store.clone());
+    let mut first = open(&store).open().await.unwrap();
+    let id = first.id().clone();
+    let mut turn = first.submit_message("act");
+    let asked = loop {
+        if let EventKind::Approval { id, .. } = turn.next().await.unwrap().kind {
+            break id;
+        }
+    };
+    // The program dies here: what follows writes where nobody reads.
+    let fork = offshoot::SessionId::new("after-death");
+    let last = store.card(&id).await.unwrap().unwrap().records;
+    store.fork(&id, last, &fork).await.unwrap();
+    drop(turn);
+    let mut second = open(&store).resume(fork).open().await.unwrap();
+    assert!(second.is_unfinished());
+    second.handle().answer(&asked, Reply::Allow).unwrap();
+    let events: Vec<_> = second.go_on().collect().await;
+    assert_eq!(deeds.all().len(), 1);
+    assert!(events.iter().any(|event| matches!(
+        &event.kind,
+        EventKind::ToolEnd {
+            outcome: Outcome::Ok,
+            ..
+        }
+    )));
+    check_history(&second.history()).unwrap();
+}
+
+#[tokio::test]
+async fn a_call_in_doubt_may_be_asked_about() {
+    let store = memory();
+    let deeds = Deeds::default();
+    let make = || {
+        let spec = ToolSpec::new("act", "Acts", json!({"type": "object"}))
+            .lane(Lane::Shared)
+            .effect(Effect::Once);
+        let deeds = deeds.clone();
+        let act = work(spec, move |_, _| {
+            let deeds = deeds.clone();
+            async move {
+                deeds.note("act");
+                tokio::time::sleep(std::time::Duration::from_millis(30)).await;
+                ToolOutput::from("acted")
+            }
+        });
+        let script = Scripted::with(|seen| match seen.messages.len() {
+            1 => Answer::empty().call_as("a", "act", json!({})),
+            _ => Answer::text("done"),
+        });
+        Agent::builder(script).tool(act).build().unwrap()
+    };
+    let mut first = Session::builder(make())
+        .store_arc(store.clone())
+        .open()
+        .await
+        .unwrap();
+    let id = first.id().clone();
+    let mut turn = first.submit_message("act");
+    while !matches!(turn.next().await.unwrap().kind, EventKind::ToolStart { .. }) {}
+    let last = store.card(&id).await.unwrap().unwrap().records;
+    let names = ["reported", "asked"].map(offshoot::SessionId::new);
+    for name in &names {
+        store.fork(&id, last, name).await.unwrap();
+    }
+    drop(turn);
+    let before = deeds.all();
+    let [reported, asked] = names;
+    let mut second = Session::builder(make())
+        .store_arc(store.clone())
+        .resume(reported)
+        .open()
+        .await
+        .unwrap();
+    assert_eq!(second.go_on().finish().await.stop, StopReason::Finished);
+    assert_eq!(deeds.all(), before, "it is not repeated");
+    let result = second.history()[2].tool_results().next().unwrap().clone();
+    assert_eq!(result.outcome, Outcome::Interrupted);
+    let mut third = Session::builder(make())
+        .store_arc(store.clone())
+        .on_doubt(Doubt::Ask)
+        .resume(asked)
+        .open()
+        .await
+        .unwrap();
+    let handle = third.handle();
+    let mut turn = third.go_on();
+    while let Some(event) = turn.next().await {
+        if let EventKind::Approval { id, reason, .. } = event.kind {
+            assert!(reason.contains("nobody knows"), "{reason}");
+            handle.answer(&id, Reply::Allow).unwrap();
+        }
+    }
+    assert_ne!(
+        deeds.all(),
+        before,
+        "a person has said that it is done again"
+    );
+}
