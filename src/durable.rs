@@ -171,6 +171,153 @@ impl Lock {
     }
 }
 
+/// A new empty file beside this one, for its user alone; it becomes this one by [`adopt`].
+///
+/// # Errors
+/// When the operating system refuses.
+#[cfg(feature = "sqlite")]
+pub(crate) fn draft(path: &Path) -> Result<PathBuf> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let draft = folder_of(path).join(format!(".{name}.{:016x}", random_u64()));
+    let made = private().write(true).create_new(true).open(&draft);
+    made.map_err(|error| failed("create", &draft, error))?;
+    Ok(draft)
+}
+
+/// Gives a draft its name, unless another file has it: then the draft goes and that one stays.
+///
+/// # Errors
+/// When the operating system refuses.
+#[cfg(feature = "sqlite")]
+pub(crate) fn adopt(draft: &Path, path: &Path) -> Result<()> {
+    let adopted = adopt_file(draft, path);
+    // Under its own name it is there twice; where it could not be, it is not left behind.
+    let _ = std::fs::remove_file(draft);
+    adopted.map_err(|error| failed("create", path, error))
+}
+
+#[cfg(feature = "sqlite")]
+fn adopt_file(draft: &Path, path: &Path) -> io::Result<()> {
+    File::open(draft)?.sync_all()?;
+    match std::fs::hard_link(draft, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return Ok(()),
+        // Some file systems know no links.
+        Err(_) if !path.exists() => std::fs::rename(draft, path)?,
+        other => other?,
+    }
+    #[cfg(unix)]
+    File::open(folder_of(path))?.sync_all()?;
+    Ok(())
+}
+
+/// A small file of one fixed size that is written over in place, without waiting for the disk.
+#[cfg(feature = "sqlite")]
+#[derive(Debug)]
+pub(crate) struct Slate {
+    file: File,
+    path: PathBuf,
+}
+
+#[cfg(feature = "sqlite")]
+impl Slate {
+    /// Opens or creates it.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let file = private().read(true).write(true).create(true).open(path);
+        let file = file.map_err(|error| failed("open", path, error))?;
+        let path = path.to_owned();
+        Ok(Self { file, path })
+    }
+
+    /// Its first bytes, as many as there are up to this number.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn read(&mut self, most: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        let read = self.file.seek(SeekFrom::Start(0));
+        let read = read.and_then(|_| (&self.file).take(most).read_to_end(&mut bytes));
+        read.map_err(|error| failed("read", &self.path, error))?;
+        Ok(bytes)
+    }
+
+    /// Writes over it.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        let written = self.file.seek(SeekFrom::Start(0));
+        let written = written.and_then(|_| self.file.write_all(bytes));
+        written.map_err(|error| failed("write", &self.path, error))
+    }
+}
+
+/// The right to write what a lock file stands for, with the name of its owner in it.
+#[cfg(feature = "sqlite")]
+#[derive(Debug)]
+#[must_use = "the lock is given back when this is dropped"]
+pub(crate) struct OwnedLock {
+    file: File,
+}
+
+#[cfg(feature = "sqlite")]
+impl OwnedLock {
+    /// Takes it for this owner, or says who has it. Never waits. Who asks must be the only one who
+    /// does, or may be told of an owner before the last.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn take(path: &Path, owner: &str) -> Result<std::result::Result<Self, String>> {
+        let mut options = private();
+        let file = options.read(true).write(true).create(true).open(path);
+        let mut file = file.map_err(|error| failed("open", path, error))?;
+        match file.try_lock() {
+            Ok(()) => {
+                let named = file
+                    .set_len(0)
+                    .and_then(|()| file.write_all(owner.as_bytes()));
+                named.map_err(|error| failed("write", path, error))?;
+                Ok(Ok(Self { file }))
+            }
+            Err(std::fs::TryLockError::WouldBlock) => {
+                let mut owner = String::new();
+                // Who it is is a courtesy; that there is one is known.
+                let _ = (&mut file).take(1024).read_to_string(&mut owner);
+                Ok(Err(owner))
+            }
+            Err(std::fs::TryLockError::Error(error)) => Err(failed("lock", path, error)),
+        }
+    }
+
+    /// Takes it whoever has it: they keep a lock on a file that has no name any more.
+    ///
+    /// # Errors
+    /// When the operating system refuses.
+    pub(crate) fn take_over(path: &Path, owner: &str) -> Result<Self> {
+        let draft = draft(path)?;
+        let file = private().write(true).open(&draft);
+        let taken = file.and_then(|mut file| {
+            file.try_lock()?;
+            file.write_all(owner.as_bytes())?;
+            std::fs::rename(&draft, path)?;
+            Ok(Self { file })
+        });
+        taken.map_err(|error| {
+            let _ = std::fs::remove_file(&draft);
+            failed("lock", path, error)
+        })
+    }
+
+    /// Gives it back and takes the file away.
+    pub(crate) fn remove(self, path: &Path) {
+        // A lock file that stays is a name without a meaning.
+        let _ = std::fs::remove_file(path);
+        drop(self.file);
+    }
+}
+
 /// Options that create a file for its user alone.
 fn private() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut))]

@@ -73,6 +73,7 @@
 //! | `rustls` | yes | TLS; without it only `http://` addresses work |
 //! | `tiktoken` | yes | exact token counts for OpenAI's models; without it they are estimated |
 //! | `local` | yes | the disk and programs: `tools`, `Workspace`, `settings`, `process`, `JsonLines`; without it the crate can touch neither |
+//! | `sqlite` | no | `store::SqliteStore`, which keeps session logs in a file; SQLite is compiled in |
 //! | `cli` | no | the `offshoot` command, as the module `cli` and as a program |
 //! | `testing` | no | the module `testing` |
 //! | `full` | no | all of these |

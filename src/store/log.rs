@@ -5,6 +5,7 @@ use std::{
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use bytes::Bytes;
@@ -27,6 +28,11 @@ const TITLE: usize = 80;
 
 /// Bytes that may wait before they are handed over without being asked for.
 const HAND_OVER: usize = 1024 * 1024;
+
+/// How often a store is asked again whose answer was lost, and how long after the first time; each
+/// further wait is twice as long.
+const ASKED_AGAIN: u32 = 5;
+const ASK_AFTER: Duration = Duration::from_millis(20);
 
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -271,6 +277,7 @@ impl Writer {
     async fn flush(&self, sync: bool) -> Result<()> {
         let wanted = self.state().last;
         let _turn = self.turn.lock().await;
+        let mut asked = 0;
         loop {
             let batch = {
                 let state = self.state();
@@ -289,9 +296,20 @@ impl Writer {
             // Dropping this here leaves the rows in place: they are handed over again, and a store
             // that has them already says so.
             let answer = self.store.append(&self.claim, batch).await;
+            if let Err(error) = &answer
+                && error.kind() == ErrorKind::Uncertain
+                && asked < ASKED_AGAIN
+            {
+                tokio::time::sleep(ASK_AFTER * 2u32.pow(asked)).await;
+                asked += 1;
+                continue;
+            }
             let mut state = self.state();
             match answer {
-                Ok(last) => state.confirm(last, sync),
+                Ok(last) => {
+                    asked = 0;
+                    state.confirm(last, sync);
+                }
                 Err(error) => {
                     if error.kind() == ErrorKind::Fenced {
                         state.broken = Some(error.clone());

@@ -129,11 +129,16 @@ impl Store for MemoryStore {
     fn append(&self, claim: &Claim, batch: Batch) -> BoxFuture<'static, Result<u64>> {
         done(self.with(&claim.session, |kept| {
             kept.check(claim)?;
-            let (last, _) = kept.end();
+            let (last, sum) = kept.end();
             let known = batch.rows.iter().take_while(|row| row.seq <= last).count();
-            let same = |row: &Row| kept.rows.get(row.seq as usize - 1) == Some(row);
-            let next = batch.rows.get(known).map_or(last + 1, |row| row.seq);
-            if next != last + 1 || !batch.rows[..known].iter().all(same) {
+            let (again, new) = batch.rows.split_at(known);
+            let same = |row: &Row| kept.rows.get((row.seq as usize).wrapping_sub(1)) == Some(row);
+            let mut end = (last, sum);
+            let mut continues = |row: &Row| {
+                end = (end.0 + 1, end.1.next(row.seq, row.told, &row.body));
+                end == (row.seq, row.sum)
+            };
+            if !again.iter().all(same) || !new.iter().all(&mut continues) {
                 return Err(fenced(
                     claim,
                     "its log does not end where this writer left it",
@@ -154,7 +159,8 @@ impl Store for MemoryStore {
             let end = kept.rows.len().min(last as usize);
             let aside = kept.rows.split_off(end);
             kept.aside.extend(aside);
-            kept.card.records = last;
+            kept.card.records = end as u64;
+            kept.length.send_replace(end as u64);
             Ok(())
         }))
     }

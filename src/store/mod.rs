@@ -9,6 +9,8 @@ mod memory;
 mod recall;
 mod record;
 mod replay;
+#[cfg(feature = "sqlite")]
+mod sqlite;
 #[cfg(test)]
 mod tests;
 
@@ -18,6 +20,8 @@ use bytes::Bytes;
 use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
 
+#[cfg(feature = "sqlite")]
+pub use self::sqlite::SqliteStore;
 pub use self::{
     chain::Sum,
     kept::{KEPT_PIECE, read_kept},

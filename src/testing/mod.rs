@@ -11,6 +11,9 @@
 //!   vendors. The same [`Answer`]s are spelled as each vendor spells them, and every [`Reply`] can
 //!   be delayed, stalled, dripped, split, cut or corrupted at an exact byte.
 //!
+//! And [`store_contract`] says whether a [`Store`](crate::store::Store) of one's own keeps its
+//! promises.
+//!
 //! # A model that plays a script
 //!
 //! ```
@@ -76,6 +79,7 @@ mod history;
 mod recorder;
 mod scripted;
 mod server;
+mod store_contract;
 
 pub use self::{
     answer::{Answer, Split},
@@ -83,4 +87,5 @@ pub use self::{
     recorder::Recorder,
     scripted::{Scripted, Seen},
     server::{Cut, Format, Limits, ModelServer, Received, Reply, Script},
+    store_contract::store_contract,
 };

@@ -19,7 +19,7 @@ use crate::kit::{echo, names};
     clippy::disallowed_methods,
     reason = "a blessed golden file is written by the test"
 )]
-fn golden(name: &str, text: &str) {
+pub(crate) fn golden(name: &str, text: &str) {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(name);

@@ -33,6 +33,8 @@ mod sessions;
 #[cfg(all(unix, feature = "local", feature = "testing"))]
 mod settings;
 mod steer;
+#[cfg(all(feature = "sqlite", feature = "testing"))]
+mod store;
 #[cfg(feature = "testing")]
 mod streams;
 #[cfg(feature = "testing")]

@@ -23,11 +23,38 @@ pub(super) const STEPS: usize = 20;
 
 /// What tools did: by name and number, how often.
 #[derive(Clone, Default)]
-pub(super) struct Deeds(Arc<Mutex<BTreeMap<String, usize>>>);
+pub(super) struct Deeds {
+    done: Arc<Mutex<BTreeMap<String, usize>>>,
+    file: Option<Arc<Mutex<std::fs::File>>>,
+}
 
 impl Deeds {
+    /// Deeds that outlive the process: a line in a file for each.
+    #[cfg(feature = "sqlite")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "what tools do is counted outside the log"
+    )]
+    pub(super) fn in_file(path: &std::path::Path) -> Self {
+        let file = std::fs::File::options()
+            .create(true)
+            .append(true)
+            .open(path);
+        Self {
+            file: Some(Arc::new(Mutex::new(file.unwrap()))),
+            ..Self::default()
+        }
+    }
+
     fn add(&self, deed: String) {
-        *self.0.lock().unwrap().entry(deed).or_default() += 1;
+        if let Some(file) = &self.file {
+            use std::io::Write;
+            file.lock()
+                .unwrap()
+                .write_all(format!("{deed}\n").as_bytes())
+                .unwrap();
+        }
+        *self.done.lock().unwrap().entry(deed).or_default() += 1;
     }
 
     pub(super) fn note(&self, deed: &str) {
@@ -35,7 +62,7 @@ impl Deeds {
     }
 
     pub(super) fn all(&self) -> BTreeMap<String, usize> {
-        self.0.lock().unwrap().clone()
+        self.done.lock().unwrap().clone()
     }
 }
 
