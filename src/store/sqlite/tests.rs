@@ -79,6 +79,8 @@ fn a_piece_of_work_that_fails_spoils_no_other() {
             Ok(())
         });
         let first = store.append(&a, next(&a, "first"));
+        // It is taken, given back with the transaction, and taken again.
+        let claim = store.claim(&SessionId::new("c"), Claiming::IfFree);
         let failed = store
             .0
             .writer
@@ -91,6 +93,7 @@ fn a_piece_of_work_that_fails_spoils_no_other() {
         let second = store.append(&b, next(&b, "second"));
         slow.await.unwrap();
         assert_eq!(first.await.unwrap(), 1);
+        assert_eq!(claim.await.unwrap().epoch, 1);
         assert_eq!(failed.await.unwrap_err().kind(), ErrorKind::Corrupt);
         assert_eq!(refused.await.unwrap_err().kind(), ErrorKind::Fenced);
         assert_eq!(second.await.unwrap(), 1);

@@ -220,9 +220,12 @@ async fn full_disk(folder: &Path) {
     };
     assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
     if let Some(writer) = &mut writer {
-        for _ in 0..3 {
-            let error = writer.append(&[&text, "more"]).await.unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}");
+        // What SQLite's log held may have gone to its place, which made room for a little more.
+        for _ in 0..5 {
+            match writer.append(&[&text, "more"]).await {
+                Ok(more) => rows.extend(more),
+                Err(error) => assert_eq!(error.kind(), ErrorKind::StorageFull, "{error:?}"),
+            }
         }
     }
     if !rows.is_empty() {
