@@ -26,14 +26,16 @@ pub(super) struct Hold(#[expect(dead_code, reason = "kept for its drop")] MutexG
 ///
 /// Cancel safety: dropping the future gives up the place in the queue.
 pub(super) async fn take() -> Hold {
-    let mut turn = std::pin::pin!(KEYBOARD.lock());
-    // In the queue before it is said: who hears of it gives the keyboard on, and asks for it again
-    // at once.
-    if let Poll::Ready(hold) = futures::poll!(&mut turn) {
+    if let Ok(hold) = KEYBOARD.try_lock() {
+        return Hold(hold);
+    }
+    // In the queue first: whoever hears of it gives the keyboard up and takes it again at once.
+    let mut place = std::pin::pin!(KEYBOARD.lock());
+    if let Poll::Ready(hold) = futures::poll!(&mut place) {
         return Hold(hold);
     }
     WANTED.notify_one();
-    Hold(turn.await)
+    Hold(place.await)
 }
 
 /// Waits until somebody wants what one holds, for those who hold it and only look.

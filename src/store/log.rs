@@ -31,6 +31,9 @@ const HAND_OVER: usize = 1024 * 1024;
 const ASKED_AGAIN: u32 = 5;
 const ASK_AFTER: Duration = Duration::from_millis(20);
 
+/// How long one answer of a store is waited for; what it was asked may happen all the same.
+pub const STORE_LIMIT: Duration = Duration::from_secs(30);
+
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -137,6 +140,11 @@ impl Log {
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether it was there before this life of the program.
+    pub fn is_resumed(&self) -> bool {
+        self.0.as_ref().is_some_and(|writer| writer.claim.last > 0)
     }
 
     /// Where it is kept.
@@ -292,7 +300,9 @@ impl Writer {
             };
             // Dropping this here leaves the rows in place: they are handed over again, and a store
             // that has them already says so.
-            let answer = self.store.append(&self.claim, batch).await;
+            let append = self.store.append(&self.claim, batch);
+            let answer = tokio::time::timeout(STORE_LIMIT, append).await;
+            let answer = answer.unwrap_or_else(|_| Err(too_slow()));
             if let Err(error) = &answer
                 && error.kind() == ErrorKind::Uncertain
                 && asked < ASKED_AGAIN
@@ -327,6 +337,11 @@ impl Writer {
             drop(self.store.append(&self.claim, batch));
         }
     }
+}
+
+fn too_slow() -> Error {
+    let text = format!("the store did not answer within `{STORE_LIMIT:?}`");
+    Error::new(ErrorKind::Timeout, text).with_hint("is the disk full or far away?")
 }
 
 impl Drop for Writer {

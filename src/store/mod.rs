@@ -32,7 +32,7 @@ pub use self::{
     diff::{Difference, Side, Step, diff},
     export::{EXPORT_FORMAT, MAX_LINE, export, import, is_export},
     kept::{KEPT_PIECE, read_kept},
-    log::{Durability, Log, MAX_UNWRITTEN, Policies},
+    log::{Durability, Log, MAX_UNWRITTEN, Policies, STORE_LIMIT},
     lost::{Doubt, LostChild, LostChildren},
     memory::MemoryStore,
     recall::{Damage, Recalled, Recollection, Spent, recall},
