@@ -13,6 +13,9 @@ use crate::{
     transcript::{Repair, Transcript},
 };
 
+/// Messages that are handed to the store in one go.
+const SAVED_AT_ONCE: usize = 500;
+
 impl Session {
     /// Writes the log of a session that begins with a conversation from elsewhere, mended where
     /// vendors would refuse it, and says what was mended. Resume it to go on.
@@ -70,7 +73,10 @@ impl Session {
             model: foreign.model.clone(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
         });
-        for message in transcript.messages() {
+        for (number, message) in transcript.messages().enumerate() {
+            if number % SAVED_AT_ONCE == SAVED_AT_ONCE - 1 {
+                log.save().await?;
+            }
             if message.role == Role::User {
                 if turn.0 > 0 {
                     end(&log, &root, turn);

@@ -78,11 +78,12 @@ fn is_false(told: &bool) -> bool {
 /// let agent = Agent::builder(Offline::new()).build()?;
 /// let mut session = Session::builder(agent).store_arc(here.clone()).open().await?;
 /// session.submit_message("What can you do?").finish().await;
-/// let records = session.last_record();
+/// let (id, records) = (session.id().clone(), session.last_record());
+/// session.close().await;
 ///
 /// let there: Arc<dyn Store> = Arc::new(MemoryStore::new());
 /// let copy = SessionId::new("a copy");
-/// let card = import(&there, &copy, export(&here, session.id())).await?;
+/// let card = import(&there, &copy, export(&here, &id)).await?;
 /// assert_eq!(card.records, records);
 /// # Ok::<(), offshoot::Error>(()) }).unwrap();
 /// ```

@@ -356,6 +356,58 @@ fn a_newer_store_is_left_alone() {
 }
 
 #[test]
+fn a_damaged_log_goes_on_from_its_last_good_record_and_says_so() {
+    let house = House::new();
+    house.ok(&["run", "how many files are there?"]);
+    let id = house.newest();
+    let path = house.home().join("sessions/sessions.db");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let words = b"Hidden and ignored";
+    let places: Vec<_> = (0..bytes.len() - words.len())
+        .filter(|at| bytes[*at..].starts_with(words))
+        .collect();
+    assert!(!places.is_empty());
+    for at in places {
+        bytes[at] = b'B';
+    }
+    let mut open = std::fs::OpenOptions::new();
+    let mut file = open.write(true).open(&path).unwrap();
+    file.write_all(&bytes).unwrap();
+    let output = house.run(&["sessions", "show", &id]);
+    assert_eq!(
+        code(&output),
+        1,
+        "what is good is shown, and then it is said"
+    );
+    assert!(
+        out(&output).contains("1 files, 0 folders"),
+        "{}",
+        out(&output)
+    );
+    assert!(
+        err(&output).contains("is not what was written"),
+        "{}",
+        err(&output)
+    );
+    for args in [&["export", &id][..], &["replay", &id]] {
+        assert_eq!(code(&house.run(args)), 1, "{args:?}");
+    }
+    let output = house.run(&["resume", &id, "--model", "offline", "what can you do?"]);
+    assert_eq!(code(&output), 0, "{}", err(&output));
+    let said = err(&output);
+    assert!(said.contains("the log is damaged: "), "{said}");
+    assert!(said.contains("records are lost"), "{said}");
+    let records = house.ok(&["sessions", "show", &id, "--records"]);
+    assert!(records.contains("records lost"), "{records}");
+    let output = house.run(&["resume", &id, "--model", "offline", "what can you do?"]);
+    assert!(
+        !err(&output).contains("damaged"),
+        "it is whole again: {}",
+        err(&output)
+    );
+}
+
+#[test]
 fn forks_share_a_beginning_and_nothing_else() {
     let house = House::new();
     house.ok(&["run", "how many files are there?"]);
