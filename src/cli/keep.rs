@@ -9,6 +9,7 @@ use super::{find, home};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::SessionId,
+    redact::Redactor,
     session::{Session, SessionBuilder},
     store::{Card, Claiming, Doubt, Durability, LostChildren, Store},
 };
@@ -192,7 +193,10 @@ impl Wanted {
             .folder(folder);
         let Some(found) = found else {
             return match fresh().await {
-                Ok((store, id)) => session.store_arc(store).id(id),
+                Ok((store, id)) => session
+                    .store_arc(store)
+                    .redacting(Redactor::from_env())
+                    .id(id),
                 Err(error) => {
                     let why = error.hint().map(|hint| format!(" ({hint})"));
                     let why = why.unwrap_or_default().replace('\n', " ");
@@ -201,7 +205,9 @@ impl Wanted {
                 }
             };
         };
-        let session = session.store_arc(found.store.clone());
+        let session = session
+            .store_arc(found.store.clone())
+            .redacting(Redactor::from_env());
         let id = found.card.id.clone();
         match &self.begin {
             Begin::Fork { at, .. } => session.fork(id, *at),
