@@ -28,6 +28,7 @@ pub(super) struct Whole {
     bytes: u64,
     /// No more is taken: a limit was reached or the store failed.
     over: bool,
+    failed: bool,
     mask: Option<Mask>,
 }
 
@@ -71,6 +72,7 @@ impl Whole {
             names: Vec::new(),
             bytes: 0,
             over: false,
+            failed: false,
         }
     }
 
@@ -80,7 +82,7 @@ impl Whole {
         while let Some(first) = self.flying.front_mut() {
             match first.now_or_never() {
                 Some(Ok(name)) => self.names.push(name),
-                Some(Err(_)) => self.over = true,
+                Some(Err(_)) => (self.over, self.failed) = (true, true),
                 None => break,
             }
             self.flying.pop_front();
@@ -125,6 +127,9 @@ impl Keeper for Whole {
             self.add(rest.as_bytes());
         }
         async move {
+            if self.failed {
+                return None;
+            }
             if !self.buffer.is_empty() {
                 let piece = Bytes::from(std::mem::take(&mut self.buffer));
                 self.flying.push_back(self.store.keep(piece));

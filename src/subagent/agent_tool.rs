@@ -119,6 +119,15 @@ impl AgentTool {
     ///
     /// Cancel safety: a child that was opened in the foreground is stopped when this is dropped.
     pub async fn open(&self, ctx: &ToolContext, order: Order) -> Result<Child, Refusal> {
+        self.open_as(ctx, order, false).await
+    }
+
+    async fn open_as(
+        &self,
+        ctx: &ToolContext,
+        order: Order,
+        is_call: bool,
+    ) -> Result<Child, Refusal> {
         let Some(grant) = Grant::of(ctx) else {
             return Err(Refusal::by_hand());
         };
@@ -127,6 +136,7 @@ impl AgentTool {
             foreground: ctx.scope(),
             turn: ctx.turn(),
             call: Some(ctx.call()),
+            is_call,
         };
         open::open(asked, &self.kinds, order).await
     }
@@ -142,16 +152,16 @@ impl AgentTool {
                     "Leave `group` or `run_in_background` away.",
                 ));
             }
-            let child = self.open(&ctx, order).await?;
+            let child = self.open_as(&ctx, order, true).await?;
             return Ok(acknowledged(&child));
         }
         let Some(name) = &input.group else {
-            let mut child = self.open(&ctx, order).await?;
+            let mut child = self.open_as(&ctx, order, true).await?;
             let _waiting = ctx.scope().waiting(WaitFor::Agent(child.path().clone()));
             return Ok(child.answered().await.into());
         };
         let mut place = self.groups.join(ctx.message(), name, policy);
-        let mut child = self.open(&ctx, order).await?;
+        let mut child = self.open_as(&ctx, order, true).await?;
         let _waiting = ctx.scope().waiting(WaitFor::Agent(child.path().clone()));
         Ok(match place.ended(&mut child).await {
             Verdict::Counts(answered) => answered.into(),

@@ -110,7 +110,8 @@ pub(super) fn speak(seen: &Seen) -> Answer {
         return match said {
             0 => Answer::empty()
                 .call_as(format!("look-{n}"), "look", json!({"n": n}))
-                .call_as(format!("act-{n}"), "act", json!({"n": n})),
+                // The id of the call that opened it, as vendors do that count in each conversation.
+                .call_as("kid-1", "act", json!({"n": n})),
             _ => Answer::text(format!("child {n} is done")),
         };
     }
