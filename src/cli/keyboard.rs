@@ -1,7 +1,10 @@
 //! Who reads the terminal: one at a time, and nobody who could not be stopped.
 //! Refuses to wait for a line on a thread, where an answer that is wanted no more takes the next line.
 
-use std::io::{self, BufRead};
+use std::{
+    io::{self, BufRead},
+    task::Poll,
+};
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -23,11 +26,13 @@ pub(super) struct Hold(#[expect(dead_code, reason = "kept for its drop")] MutexG
 ///
 /// Cancel safety: dropping the future gives up the place in the queue.
 pub(super) async fn take() -> Hold {
-    if let Ok(hold) = KEYBOARD.try_lock() {
+    let mut next = std::pin::pin!(KEYBOARD.lock());
+    if let Poll::Ready(hold) = futures::poll!(next.as_mut()) {
         return Hold(hold);
     }
+    // In the queue first: whoever only looks gives the keyboard up and at once wants it again.
     WANTED.notify_one();
-    Hold(KEYBOARD.lock().await)
+    Hold(next.await)
 }
 
 /// Waits until somebody wants what one holds, for those who hold it and only look.
