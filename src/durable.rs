@@ -314,7 +314,15 @@ impl OwnedLock {
     pub(crate) fn remove(self, path: &Path) {
         // A lock file that stays is a name without a meaning.
         let _ = std::fs::remove_file(path);
-        drop(self.file);
+    }
+}
+
+#[cfg(feature = "sqlite")]
+impl Drop for OwnedLock {
+    fn drop(&mut self) {
+        // Closing is not enough: a program that is being started has a copy of the file for a
+        // moment, and with it the lock.
+        let _ = self.file.unlock();
     }
 }
 

@@ -29,7 +29,7 @@ pub(super) async fn submit(
     let at = live.at();
     let hooks = live.talk.hooks.clone();
     let mut before = None;
-    if live.talk.turns.0 == 1 && live.talk.grant.scope.depth() == 0 {
+    if std::mem::take(&mut live.talk.untouched) && live.talk.grant.scope.depth() == 0 {
         match live.scope.race(hooks.on_session_start(&at)).await {
             None => return Err(live.cancelled()),
             Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),

@@ -35,6 +35,8 @@ pub(crate) struct Talk {
     pub(super) turns: TurnId,
     /// What the last request's cacheable part looked like.
     pub(super) prefix: Option<u64>,
+    /// Whether no turn of this life has begun.
+    pub(super) untouched: bool,
     /// What a death left unfinished, until a turn takes it up.
     pub(super) left: Option<Left>,
     pub(super) reach: Reach,
@@ -65,6 +67,7 @@ impl Talk {
             transcript,
             breaker: Breaker::default(),
             turns: recalled.turn,
+            untouched: true,
             prefix: None,
             left: recalled.left,
             reach: Reach {

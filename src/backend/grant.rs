@@ -107,6 +107,7 @@ impl Grant {
     pub fn at(&self, turn: TurnId) -> HookContext {
         HookContext::new(self.session.clone(), turn, self.scope.clone())
             .environment(self.environment.clone())
+            .resumed(self.log.is_resumed())
     }
 
     /// The grant of the agent that calls a tool, for tools that open agents; `None` when the tool

@@ -50,6 +50,8 @@ pub struct HookContext {
     pub scope: Scope,
     /// What the programs see that are started for this agent.
     pub environment: Environment,
+    /// Whether the session was taken up again from its log in this life of the program.
+    pub resumed: bool,
 }
 
 impl HookContext {
@@ -61,7 +63,15 @@ impl HookContext {
             turn,
             scope,
             environment: Environment::inherited(),
+            resumed: false,
         }
+    }
+
+    /// The same in a session that was taken up again.
+    #[must_use]
+    pub fn resumed(mut self, resumed: bool) -> Self {
+        self.resumed = resumed;
+        self
     }
 
     /// The same with another environment.
@@ -173,7 +183,8 @@ pub trait Hook: Send + Sync + 'static {
         Verdict::Keep
     }
 
-    /// The first turn of a session begins; a child is a part of its session and has no start of its
+    /// The first turn of a session begins, or the first after it was taken up again from its log,
+    /// which [`resumed`](HookContext::resumed) says; a child is a part of its session and has no start of its
     /// own here. A change is text that is put before its message; what several hooks say is joined.
     /// Refusal ends the turn. Fails open.
     async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {

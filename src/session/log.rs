@@ -206,10 +206,10 @@ impl Session {
         self.damage.as_ref()
     }
 
-    /// Whether the turn that was last in an earlier life had no end. The next turn finishes it
-    /// first; [`go_on`](Self::go_on) does that and nothing else.
+    /// Whether [`go_on`](Self::go_on) has something to do: the turn that was last in an earlier life
+    /// had no end, or mail waits. Any next turn does that first; `go_on` does nothing else.
     pub fn is_unfinished(&self) -> bool {
-        self.unfinished
+        self.unfinished || !self.shared.grant.desk.mailbox().is_empty()
     }
 
     /// Runs a turn without a message of its own: what an earlier life left unfinished is finished,
@@ -325,7 +325,7 @@ impl Session {
 }
 
 /// A message that was there before the log, as records.
-fn bodies(message: Message) -> Vec<Body> {
+pub(super) fn bodies(message: Message) -> Vec<Body> {
     match message.role {
         Role::User => vec![Body::User { message }],
         Role::Assistant => vec![Body::Assistant {

@@ -1,6 +1,7 @@
 //! The front door: a session holds one conversation and runs its turns, one at a time.
 //! Refuses to know what kind of backend answers, and to run two turns at once.
 
+mod adopt;
 mod ask;
 mod handle;
 mod log;

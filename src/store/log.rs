@@ -12,7 +12,7 @@ use bytes::Bytes;
 
 use super::{
     Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
-    Recollection, Record, Row, Store, Sum, lost, record::now_millis, replay::Joiner,
+    Recollection, Record, Row, Store, Sum, lost, replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -23,9 +23,6 @@ use crate::{
 /// Bytes of records that wait for their store; past this the session cannot go on.
 pub const MAX_UNWRITTEN: usize = 256 * 1024 * 1024;
 
-/// Characters of the first message that become a session's title.
-const TITLE: usize = 80;
-
 /// Bytes that may wait before they are handed over without being asked for.
 const HAND_OVER: usize = 1024 * 1024;
 
@@ -33,6 +30,9 @@ const HAND_OVER: usize = 1024 * 1024;
 /// further wait is twice as long.
 const ASKED_AGAIN: u32 = 5;
 const ASK_AFTER: Duration = Duration::from_millis(20);
+
+/// How long one answer of a store is waited for; what it was asked may happen all the same.
+pub const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -140,6 +140,11 @@ impl Log {
     /// Whether anything is kept.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
+    }
+
+    /// Whether it was there before this life of the program.
+    pub fn is_resumed(&self) -> bool {
+        self.0.as_ref().is_some_and(|writer| writer.claim.last > 0)
     }
 
     /// Where it is kept.
@@ -295,7 +300,9 @@ impl Writer {
             };
             // Dropping this here leaves the rows in place: they are handed over again, and a store
             // that has them already says so.
-            let answer = self.store.append(&self.claim, batch).await;
+            let append = self.store.append(&self.claim, batch);
+            let answer = tokio::time::timeout(STORE_LIMIT, append).await;
+            let answer = answer.unwrap_or_else(|_| Err(too_slow()));
             if let Err(error) = &answer
                 && error.kind() == ErrorKind::Uncertain
                 && asked < ASKED_AGAIN
@@ -332,6 +339,11 @@ impl Writer {
     }
 }
 
+fn too_slow() -> Error {
+    let text = format!("the store did not answer within `{STORE_LIMIT:?}`");
+    Error::new(ErrorKind::Timeout, text).with_hint("is the disk full or far away?")
+}
+
 impl Drop for Writer {
     fn drop(&mut self) {
         self.hand_over();
@@ -357,46 +369,14 @@ impl State {
             told,
             body,
         });
-        self.note(record);
+        self.card.records = self.last;
+        self.card.note(record);
         if self.bytes > MAX_UNWRITTEN {
             let text = format!(
                 "too much waits to be written to the log: `{}` bytes",
                 self.bytes
             );
             self.broken = Some(Error::new(ErrorKind::Limit, text));
-        }
-    }
-
-    /// Keeps the card true.
-    fn note(&mut self, record: &Record) {
-        let card = &mut self.card;
-        card.records = self.last;
-        card.touched = now_millis();
-        match &record.body {
-            Body::Opened { model, .. } | Body::Resumed { model, .. } => {
-                card.model.clone_from(model);
-            }
-            Body::TurnStart { text } if record.agent.depth() == 0 => {
-                card.turns += 1;
-                if card.title.is_empty() {
-                    let line = text.lines().find(|line| !line.trim().is_empty());
-                    card.title = line
-                        .unwrap_or_default()
-                        .trim()
-                        .chars()
-                        .take(TITLE)
-                        .collect();
-                }
-            }
-            Body::Assistant { charged, cost, .. }
-            | Body::Charge {
-                usage: charged,
-                cost,
-            } => {
-                card.usage += *charged;
-                card.cost += *cost;
-            }
-            _ => {}
         }
     }
 

@@ -269,10 +269,11 @@ impl Hook for Command {
     }
 
     async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {
-        if !self.hears(Point::OnSessionStart, at, "startup") {
+        let source = if at.resumed { "resume" } else { "startup" };
+        if !self.hears(Point::OnSessionStart, at, source) {
             return Verdict::Keep;
         }
-        let reply = self.ask(at, &at.scope, json!({"source": "startup"})).await;
+        let reply = self.ask(at, &at.scope, json!({"source": source})).await;
         self.judge(at, reply, |wish| wish.text.or(wish.more))
     }
 

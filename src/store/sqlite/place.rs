@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, ffi};
 use sha2::{Digest, Sha256};
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -49,6 +49,9 @@ pub(super) enum Role {
 impl Place {
     /// Of a folder, or of the file itself where the path has an extension or is one already.
     pub(super) fn of(path: &Path) -> Self {
+        // So that it stays where it is when the process goes elsewhere, and is never taken for a
+        // URI, which SQLite would understand.
+        let path = &std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
         let is_file = !path.is_dir() && (path.is_file() || path.extension().is_some());
         let (db, locks) = match is_file {
             true => (path.to_owned(), beside(path, ".locks")),
@@ -99,7 +102,13 @@ impl Place {
             Some(u32::from_be_bytes(bytes.try_into().ok()?))
         };
         let db = self.db.display();
-        if header.len() < 100 || !header.starts_with(MAGIC) || number(68) != Some(APPLICATION) {
+        // With SQLite's own log, by which the bytes at 18 say that it is written.
+        let logged = header.get(18..20) == Some(&[2, 2]);
+        if header.len() < 100
+            || !header.starts_with(MAGIC)
+            || number(68) != Some(APPLICATION)
+            || !logged
+        {
             return Err(corrupt(format!("the file is no session log: `{db}`")));
         }
         match number(60).unwrap_or_default() {
@@ -124,7 +133,7 @@ impl Place {
         let draft = durable::draft(&self.db)?;
         let made = Connection::open_with_flags(&draft, flags()).and_then(|conn| {
             walk_up(&conn, 0)?;
-            conn.pragma_update(None, "journal_mode", "WAL")?;
+            log_writes(&conn)?;
             conn.close().map_err(|(_, error)| error)
         });
         if let Err(error) = made {
@@ -203,6 +212,25 @@ impl Head {
     }
 }
 
+/// Lets a database be written by way of SQLite's own log.
+fn log_writes(conn: &Connection) -> rusqlite::Result<()> {
+    let mut statement = conn.prepare("PRAGMA journal_mode = WAL")?;
+    let mut rows = statement.query([])?;
+    let mut mode = String::new();
+    // To the end, because the answer is given before it is on the disk.
+    while let Some(row) = rows.next()? {
+        mode = row.get(0)?;
+    }
+    // Where it cannot be, SQLite may give the old mode and no error.
+    match mode.as_str() {
+        "wal" => Ok(()),
+        _ => Err(rusqlite::Error::SqliteFailure(
+            ffi::Error::new(ffi::SQLITE_IOERR),
+            None,
+        )),
+    }
+}
+
 /// Bytes as hexadecimal digits.
 pub(super) fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
@@ -213,7 +241,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// No file is created by SQLite, and none is shared with what another library does in this process.
+/// SQLite creates no database: an empty one must never take the place of one that is gone. A
+/// connection belongs to one thread, so it needs no lock of its own.
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }

@@ -143,13 +143,12 @@ where
     }
 
     fn run(&mut self, group: &mut Group<'_>) -> Result<(), Fault> {
+        // What a transaction that failed had given goes first: a claim would be in its own way.
+        self.done = None;
         self.done = match (self.work)(group) {
             Ok(value) => Some(Ok(value)),
             Err(Fault::Refused(error)) => Some(Err(error)),
-            Err(failed) => {
-                self.done = None;
-                return Err(failed);
-            }
+            Err(failed) => return Err(failed),
         };
         Ok(())
     }

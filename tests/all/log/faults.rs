@@ -133,3 +133,31 @@ async fn an_answer_that_got_lost_is_asked_for_again() {
         .unwrap();
     assert_eq!(again.history(), history);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_never_answers_ends_the_turn_in_time_and_a_cancel_is_heard() {
+    let silent = || {
+        around(memory(), move |number, append| match number {
+            1..=3 => append(),
+            _ => std::future::pending().boxed(),
+        })
+    };
+    let (deeds, store) = (Deeds::default(), silent());
+    let mut session = session(&deeds, &store).open().await.unwrap();
+    let since = tokio::time::Instant::now();
+    let end = session.submit_message("do the work").finish().await;
+    let StopReason::Failed {
+        error: Some(error), ..
+    } = end.stop
+    else {
+        panic!("{end:?}")
+    };
+    assert!(error.is_timeout(), "{error}");
+    // Once for the step and once for the end.
+    assert!(
+        since.elapsed() <= 3 * offshoot::store::STORE_LIMIT,
+        "{:?}",
+        since.elapsed()
+    );
+    check_history(&session.history()).unwrap();
+}

@@ -66,17 +66,38 @@ async fn a_large_result_is_kept_whole_and_named() {
         let (bytes, total) = read_kept(&store, name, 0, usize::MAX).await.unwrap();
         assert_eq!(total, whole.len() as u64);
         assert!(bytes == whole.as_bytes(), "every byte is there");
-        let tool = offshoot::tools::kept_output(store.clone());
-        let ctx = offshoot::ToolContext::detached("c");
-        let offset = whole.len() / 2;
-        let output = tool
-            .call(ctx, json!({"name": name, "offset": offset, "limit": 50}))
-            .await;
-        let offshoot::Content::Text(read) = &output.content[0] else {
-            panic!()
-        };
-        assert!(read.ends_with(&whole[offset..offset + 50]), "{read}");
     }
+}
+
+#[tokio::test]
+async fn the_model_reads_on_where_the_middle_was_left_out() {
+    let offset = 500_000;
+    let script = Scripted::with(move |seen| match seen.messages.len() {
+        1 => Answer::empty().call("tell", json!({})),
+        3 => {
+            let result = seen.messages[2].tool_results().next().unwrap();
+            let text = result.joined_text();
+            let input = json!({"name": name(&text), "offset": offset, "limit": 50});
+            Answer::empty().call("KeptOutput", input)
+        }
+        5 => Answer::empty().call("KeptOutput", json!({"name": "../../secret"})),
+        _ => Answer::text("done"),
+    });
+    let agent = Agent::builder(script)
+        .tool(writer(50_000, true))
+        .tool(offshoot::tools::kept_output());
+    let session = Session::builder(agent.build().unwrap()).store_arc(memory());
+    let mut session = session.open().await.unwrap();
+    session.submit_message("tell").finish().await;
+    let read = |at: usize| session.history()[at].tool_results().next().unwrap().clone();
+    let whole: String = (0..50_000).map(line).collect();
+    assert!(read(4).joined_text().ends_with(&whole[offset..offset + 50]));
+    assert_eq!(read(6).outcome, offshoot::Outcome::Failed);
+    assert!(
+        read(6)
+            .joined_text()
+            .contains("nothing is kept under this name")
+    );
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, Answer as Reply, Budget, Effect, ErrorKind, EventKind, Lane, Outcome, Permissions,
-    Session, StopReason, ToolOutput, ToolSpec, Unasked,
+    Agent, Answer as Reply, Budget, Effect, ErrorKind, EventKind, Hook, HookContext, Lane, Outcome,
+    Permissions, Session, StopReason, ToolOutput, ToolSpec, Unasked, Verdict,
     store::{Doubt, Store},
     testing::{Answer, Scripted, check_history},
 };
@@ -97,6 +97,37 @@ async fn what_was_spent_stays_spent() {
         end.usage.requests, 0,
         "what an earlier life used is not told again"
     );
+}
+
+/// Hears how often a session begins, and whether it was there before.
+struct Begins(Arc<std::sync::Mutex<Vec<bool>>>);
+
+#[async_trait::async_trait]
+impl Hook for Begins {
+    async fn on_session_start(&self, at: &HookContext) -> Verdict<String> {
+        self.0.lock().unwrap().push(at.resumed);
+        Verdict::Keep
+    }
+}
+
+#[tokio::test]
+async fn hooks_hear_that_a_session_was_taken_up_again() {
+    let (deeds, store) = (Deeds::default(), memory());
+    let heard = Arc::default();
+    let hook = || Begins(Arc::clone(&heard));
+    let mut first = session(&deeds, &store).hook(hook()).open().await.unwrap();
+    first.submit_message("do the work").finish().await;
+    first.submit_message("more").finish().await;
+    let id = first.id().clone();
+    first.close().await;
+    let mut second = session(&deeds, &store)
+        .hook(hook())
+        .resume(id)
+        .open()
+        .await
+        .unwrap();
+    second.submit_message("more").finish().await;
+    assert_eq!(*heard.lock().unwrap(), [false, true]);
 }
 
 #[tokio::test]
