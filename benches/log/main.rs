@@ -1,6 +1,8 @@
 //! What the session log in a file costs: a step's append, a hundred sessions at once, a cold recall.
 //! Refuses figures without a floor: each append stands beside bare rusqlite on the same disk.
 
+mod loops;
+
 use std::{
     path::Path,
     sync::Arc,
@@ -78,6 +80,36 @@ fn main() {
     );
     row("the same, CPU µs", each, "1.3", cpu(&floor), cpu(&ours));
     recall_row(&runtime, home.path(), runs);
+    loop_rows(home.path(), runs);
+}
+
+/// Loops of tool calls that wait for the disk at each step, beside loops that do not.
+fn loop_rows(home: &Path, runs: usize) {
+    use offshoot::{Effect, store::Durability};
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    for (name, many, effect) in [
+        (
+            "50 turns of a tool that may be repeated, `Step` beside `Off`, ms",
+            1,
+            Effect::Pure,
+        ),
+        (
+            "the same, a tool that must not be repeated",
+            1,
+            Effect::Once,
+        ),
+        ("100 sessions of 50 such turns at once", 100, Effect::Once),
+    ] {
+        let (mut floor, mut ours) = (Vec::new(), Vec::new());
+        for run in 0..=runs {
+            for (wait, out) in [(Durability::Off, &mut floor), (Durability::Step, &mut ours)] {
+                let place = home.join(format!("loop-{many}-{effect:?}-{wait:?}-{run}"));
+                let took = runtime.block_on(loops::run(&place, many, effect, wait));
+                out.push((took, Duration::ZERO));
+            }
+        }
+        row(name, 1e3, "1.2", wall(&floor), wall(&ours));
+    }
 }
 
 /// The wall clock and the CPU of one run.

@@ -12,10 +12,12 @@ use rustyline::{DefaultEditor, error::ReadlineError};
 
 use super::{
     exit::Exit,
-    idle, keyboard, model,
+    home, idle,
+    keep::Wanted,
+    keyboard, model,
     render::{Reader, Renderer},
     run::{Interrupt, read_stdin, root_end, task},
-    terminal::{Stream, painted, say},
+    terminal::{Stream, harmless, painted, say},
 };
 use crate::{
     backend::OnChildren,
@@ -32,9 +34,14 @@ Ctrl-C stops the turn that runs";
 
 /// Runs the verb.
 pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
-    let mut opened = model::open(matches, None, OnChildren::Yield).await?;
+    chat_in(matches, Wanted::of(matches)).await
+}
+
+/// Holds the conversation in the session that is wanted.
+pub(super) async fn chat_in(matches: &ArgMatches, wanted: Wanted) -> Result<Exit> {
+    let mut opened = model::open(matches, None, OnChildren::Yield, wanted).await?;
     for note in &opened.notes {
-        say(note);
+        say(&harmless(note));
     }
     let mut show = Renderer::new();
     // Kept to the end: dropped, it gives Ctrl-C back to the system, which would end the process
@@ -50,8 +57,10 @@ pub(super) async fn chat(matches: &ArgMatches) -> Result<Exit> {
         say(&format!("agents that still worked and are stopped: {left}"));
     }
     let interrupt = Interrupt::watch(opened.session.handle());
+    let way_back = opened.way_back();
     opened.session.close().await;
     drop(interrupt);
+    way_back.into_iter().for_each(|line| say(&line));
     Ok(exit)
 }
 
@@ -279,7 +288,7 @@ impl Editor {
             .map_err(terminal_error)?;
         let mut editor = Self {
             editor,
-            history: history_file(),
+            history: home::history_file(),
         };
         if let Some(path) = &editor.history {
             // No history yet is the usual first time.
@@ -306,18 +315,4 @@ impl Editor {
 
 fn terminal_error(error: ReadlineError) -> Error {
     Error::new(ErrorKind::Io, format!("the terminal: {error}")).with_source(error)
-}
-
-/// `OFFSHOOT_HOME`, or the platform's place for such files.
-fn history_file() -> Option<PathBuf> {
-    let set = |name: &str| {
-        std::env::var_os(name)
-            .filter(|v| !v.is_empty())
-            .map(PathBuf::from)
-    };
-    let home = set("OFFSHOOT_HOME")
-        .or_else(|| set("XDG_DATA_HOME").map(|dir| dir.join("offshoot")))
-        .or_else(|| set("HOME").map(|dir| dir.join(".local/share/offshoot")))?;
-    std::fs::create_dir_all(&home).ok()?;
-    Some(home.join("history"))
 }

@@ -1,7 +1,10 @@
 //! Who reads the terminal: one at a time, and nobody who could not be stopped.
 //! Refuses to wait for a line on a thread, where an answer that is wanted no more takes the next line.
 
-use std::io::{self, BufRead};
+use std::{
+    io::{self, BufRead},
+    task::Poll,
+};
 
 use tokio::sync::{Mutex, MutexGuard, Notify};
 
@@ -26,8 +29,13 @@ pub(super) async fn take() -> Hold {
     if let Ok(hold) = KEYBOARD.try_lock() {
         return Hold(hold);
     }
+    // In the queue first: whoever hears of it gives the keyboard up and takes it again at once.
+    let mut place = std::pin::pin!(KEYBOARD.lock());
+    if let Poll::Ready(hold) = futures::poll!(&mut place) {
+        return Hold(hold);
+    }
     WANTED.notify_one();
-    Hold(KEYBOARD.lock().await)
+    Hold(place.await)
 }
 
 /// Waits until somebody wants what one holds, for those who hold it and only look.

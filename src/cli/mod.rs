@@ -4,18 +4,32 @@
 #[cfg(unix)]
 mod agents;
 mod area;
+mod brief;
 mod chat;
 mod crew;
+mod diff;
 mod exit;
+mod export;
+mod find;
+mod fork;
+mod home;
 mod idle;
+mod import;
+mod keep;
 mod keyboard;
 #[cfg(unix)]
 mod live;
 mod model;
+mod progress;
 mod project;
+mod prune;
 mod render;
+mod replay;
+mod resume;
 mod run;
+mod sessions;
 mod shell;
+mod show;
 mod terminal;
 mod verbs;
 

@@ -7,7 +7,13 @@ use clap::ArgMatches;
 
 #[cfg(unix)]
 use super::live::Live;
-use super::{project, run::Ear, terminal::TerminalAsker};
+use super::{
+    home,
+    keep::{self, Wanted},
+    project,
+    run::Ear,
+    terminal::{Stream, TerminalAsker, painted},
+};
 use crate::{
     agent::Agent,
     backend::OnChildren,
@@ -41,6 +47,16 @@ pub(super) struct Opened {
     _trace: Option<Trace>,
 }
 
+impl Opened {
+    /// How to go on with the session once it is left: for a person at a terminal, where a log of
+    /// it is kept.
+    pub(super) fn way_back(&self) -> Option<String> {
+        let id = self.session.id();
+        let kept = self.session.last_record() > 0 && Stream::Err.is_terminal();
+        kept.then(|| painted(Stream::Err, "2", &format!("to go on: offshoot resume {id}")))
+    }
+}
+
 /// A trace that is whole once this is dropped, whoever else still holds the session's tracers.
 struct Trace(Arc<JsonLines>);
 
@@ -64,8 +80,13 @@ pub(super) async fn open(
     matches: &ArgMatches,
     ear: Option<Ear>,
     on_children: OnChildren,
+    wanted: Wanted,
 ) -> Result<Opened> {
-    let (model, offline) = choose(matches.get_one::<String>("model")).await?;
+    let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
+    let folder = home::folder_name(cwd.as_ref());
+    let found = wanted.found(&folder).await?;
+    let known = found.as_ref().map(|found| found.card.model.as_str());
+    let (model, offline) = choose(matches.get_one::<String>("model"), known).await?;
     if matches.contains_id("max-budget-usd") && model.model().price.is_none() {
         let name = model.model().full_name();
         let text = format!("a limit in dollars cannot hold, for the price is not known: `{name}`");
@@ -73,7 +94,6 @@ pub(super) async fn open(
             .with_hint("use --max-turns or --timeout, or a model of known price"));
     }
     let budget = budget(matches)?;
-    let cwd = matches.get_one::<String>("cwd").map_or(".", String::as_str);
     let reading = tools::read_only(cwd)?;
     let settings = project::settings(matches, cwd)?;
     let mut notes: Vec<_> = settings.problems.iter().map(ToString::to_string).collect();
@@ -85,6 +105,7 @@ pub(super) async fn open(
     let agent = Agent::builder_for(model);
     let mut agent = project::system(agent, system, &settings)
         .tools(reading)
+        .tool(tools::kept_output())
         .tools(helpers(kinds, &budget))
         .permissions(permissions)
         .compaction(CompactionSettings::from_env()?);
@@ -118,7 +139,16 @@ pub(super) async fn open(
         session = session.tracer(Writes(lines.clone()));
         trace = Some(Trace(lines));
     }
+    let session = wanted
+        .apply(session, found.as_ref(), &folder, &mut notes)
+        .await;
     let session = session.open().await?;
+    if let Some(found) = &found {
+        keep::tidings(&session, found, &folder, &mut notes);
+    }
+    if wanted.is_fork() {
+        notes.push(format!("forked as {}", session.id()));
+    }
     #[cfg(unix)]
     let live = match Live::listen(session.id(), &model, settings.folder()) {
         Ok(live) => Some(live),
@@ -167,18 +197,27 @@ fn number(variable: &str, least: u64) -> Result<Option<u64>> {
     }
 }
 
-async fn choose(name: Option<&String>) -> Result<(Arc<dyn Provider>, Option<String>)> {
-    match name {
-        Some(name) => Ok((provider::connect(name)?, None)),
-        None => {
-            let found = provider::from_env().await?;
-            let offline = found.provider.model().vendor.as_ref() == "offline";
-            Ok((
-                found.provider,
-                offline.then(|| format!("using {}", found.why)),
-            ))
+/// The model that is named; else the one by which the session was, where it can be had; else the
+/// one that is found here.
+async fn choose(
+    name: Option<&String>,
+    known: Option<&str>,
+) -> Result<(Arc<dyn Provider>, Option<String>)> {
+    if let Some(name) = name {
+        return Ok((provider::connect(name)?, None));
+    }
+    let mut why = None;
+    if let Some(known) = known.filter(|known| !known.is_empty()) {
+        match provider::connect(known) {
+            Ok(provider) => return Ok((provider, None)),
+            Err(error) => why = Some(format!("`{known}` does not go on: {error}")),
         }
     }
+    let found = provider::from_env().await?;
+    let offline = found.provider.model().vendor.as_ref() == "offline";
+    let using = (offline || why.is_some()).then(|| format!("using {}", found.why));
+    let note = Vec::from_iter(why.into_iter().chain(using)).join("; ");
+    Ok((found.provider, (!note.is_empty()).then_some(note)))
 }
 
 fn permissions(matches: &ArgMatches) -> Result<Permissions> {

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 use super::{
     exit,
     exit::Exit,
+    keep::Wanted,
     model,
     render::{Reader, Renderer, write_out},
     terminal,
@@ -33,36 +34,45 @@ const MAX_PROMPT: u64 = 10 << 20;
 /// Runs the verb.
 pub(super) async fn run(matches: &ArgMatches) -> Result<Exit> {
     let prompt = prompt(matches.get_one::<String>("prompt"))?;
+    let wanted = Wanted::of(matches);
+    run_in(matches, task(prompt), OnChildren::Wait, wanted).await
+}
+
+/// Runs one task in the session that is wanted, and leaves it.
+pub(super) async fn run_in(
+    matches: &ArgMatches,
+    task: Task,
+    on_children: OnChildren,
+    wanted: Wanted,
+) -> Result<Exit> {
     let schema = match matches.get_one::<String>("schema") {
         Some(path) => Some(model::read_schema(path)?),
         None => None,
     };
     let ear = Ear::new(matches);
-    let mut opened = model::open(
-        matches,
-        schema.is_some().then(|| ear.clone()),
-        OnChildren::Wait,
-    )
-    .await?;
+    let hears = schema.is_some().then(|| ear.clone());
+    let mut opened = model::open(matches, hears, on_children, wanted).await?;
     for note in &opened.notes {
-        terminal::say(note);
+        terminal::say(&terminal::harmless(note));
     }
     let interrupt = Interrupt::watch(opened.session.handle());
     let exit = match schema {
-        Some(schema) => structured(&mut opened, prompt, schema, &ear).await,
-        None if ear.0.json => json(&mut opened, prompt).await,
-        None => words(&mut opened, prompt).await,
+        Some(schema) => structured(&mut opened, task, schema, &ear).await,
+        None if ear.0.json => json(&mut opened, task).await,
+        None => words(&mut opened, task).await,
     };
+    let way_back = opened.way_back();
     // Still interruptible: what runs on a thread of its own can only be waited for.
     opened.session.close().await;
     drop(interrupt);
+    way_back.into_iter().for_each(|line| terminal::say(&line));
     Ok(exit)
 }
 
-async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
+async fn words(opened: &mut model::Opened, task: Task) -> Exit {
     let handle = opened.session.handle();
     let mut show = Renderer::new();
-    let mut turn = opened.session.submit_message(prompt);
+    let mut turn = opened.session.submit(task);
     let mut exit = Exit::Failed;
     while let Some(event) = show.next(&mut turn).await {
         if let Some(stop) = root_end(&event) {
@@ -83,9 +93,9 @@ async fn words(opened: &mut model::Opened, prompt: String) -> Exit {
     exit
 }
 
-async fn json(opened: &mut model::Opened, prompt: String) -> Exit {
+async fn json(opened: &mut model::Opened, task: Task) -> Exit {
     let handle = opened.session.handle();
-    let mut turn = opened.session.submit_message(prompt);
+    let mut turn = opened.session.submit(task);
     let mut exit = Exit::Failed;
     while let Some(event) = turn.next().await {
         if let Some(stop) = root_end(&event) {
@@ -111,12 +121,13 @@ async fn json(opened: &mut model::Opened, prompt: String) -> Exit {
 
 async fn structured(
     opened: &mut model::Opened,
-    prompt: String,
+    task: Task,
     schema: serde_json::Value,
     ear: &Ear,
 ) -> Exit {
     ear.0.handle.set(opened.session.handle()).ok();
-    let answer = opened.session.ask_value(prompt, schema).await;
+    let message = task.message.unwrap_or_else(|| Message::user(""));
+    let answer = opened.session.ask_value(message, schema).await;
     if let Some(end) = ear.reader().exit() {
         return end;
     }
@@ -200,7 +211,7 @@ impl Tracer for Ear {
 }
 
 /// The words of the task.
-fn prompt(given: Option<&String>) -> Result<String> {
+pub(super) fn prompt(given: Option<&String>) -> Result<String> {
     let text = match given.map(String::as_str) {
         Some("-") => read_stdin()?,
         Some(text) => text.to_owned(),

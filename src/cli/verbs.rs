@@ -4,7 +4,9 @@
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use futures::future::BoxFuture;
 
-use super::{chat, exit::Exit, run, shell};
+use super::{
+    chat, diff, exit::Exit, export, fork, import, keep, prune, replay, resume, run, sessions, shell,
+};
 use crate::{error::Result, permission::Mode};
 
 /// One verb.
@@ -28,6 +30,54 @@ pub(super) const VERBS: &[Verb] = &[
         about: "Hold a conversation in the terminal",
         arguments: chat_arguments,
         run: |matches| Box::pin(chat::chat(matches)),
+    },
+    Verb {
+        name: "sessions",
+        about: "List the sessions that are kept, or show one",
+        arguments: sessions::arguments,
+        run: |matches| Box::pin(sessions::sessions(matches)),
+    },
+    Verb {
+        name: "resume",
+        about: "Go on with a session",
+        arguments: |command| going_on(resume::arguments(command)),
+        run: |matches| Box::pin(resume::resume(matches)),
+    },
+    Verb {
+        name: "fork",
+        about: "Begin another session where one was",
+        arguments: |command| going_on(fork::arguments(command)),
+        run: |matches| Box::pin(fork::fork(matches)),
+    },
+    Verb {
+        name: "replay",
+        about: "Print the events of a session once more",
+        arguments: replay::arguments,
+        run: |matches| Box::pin(replay::replay(matches)),
+    },
+    Verb {
+        name: "diff",
+        about: "Say where two sessions part",
+        arguments: diff::arguments,
+        run: |matches| Box::pin(diff::diff(matches)),
+    },
+    Verb {
+        name: "export",
+        about: "Write a session as lines of JSON",
+        arguments: export::arguments,
+        run: |matches| Box::pin(export::export(matches)),
+    },
+    Verb {
+        name: "import",
+        about: "Take a session from a file, also one of Claude Code",
+        arguments: import::arguments,
+        run: |matches| Box::pin(import::import(matches)),
+    },
+    Verb {
+        name: "prune",
+        about: "Remove sessions",
+        arguments: prune::arguments,
+        run: |matches| Box::pin(prune::prune(matches)),
     },
     #[cfg(unix)]
     Verb {
@@ -85,12 +135,21 @@ pub(super) fn command() -> Command {
 }
 
 fn run_arguments(command: Command) -> Command {
-    shared_arguments(command)
-        .arg(
-            Arg::new("prompt")
-                .value_name("PROMPT")
-                .help("The task; `-` or nothing reads it from standard input"),
-        )
+    let prompt = Arg::new("prompt")
+        .value_name("PROMPT")
+        .help("The task; `-` or nothing reads it from standard input");
+    keep::beginning(printing(shared_arguments(command).arg(prompt)))
+}
+
+/// What the verbs take that go on with a session.
+fn going_on(command: Command) -> Command {
+    let command = keep::arguments(printing(shared_arguments(command)));
+    command.mut_arg("schema", |schema| schema.requires("prompt"))
+}
+
+/// What the verbs take that do one task and print its answer.
+fn printing(command: Command) -> Command {
+    command
         .arg(
             Arg::new("json")
                 .long("json")
@@ -112,7 +171,7 @@ fn run_arguments(command: Command) -> Command {
 }
 
 fn chat_arguments(command: Command) -> Command {
-    shared_arguments(command).after_help(format!(
+    keep::beginning(shared_arguments(command)).after_help(format!(
         "{AFTER_HELP}\n\nCtrl-C stops the turn, Ctrl-D leaves. /help lists what else works."
     ))
 }

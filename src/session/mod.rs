@@ -1,6 +1,7 @@
 //! The front door: a session holds one conversation and runs its turns, one at a time.
 //! Refuses to know what kind of backend answers, and to run two turns at once.
 
+mod adopt;
 mod ask;
 mod handle;
 mod log;
@@ -33,6 +34,7 @@ use crate::{
     id::{SessionId, TurnId},
     message::Message,
     permission::Asker,
+    redact::Redactor,
     registry::{AgentRegistry, Seat},
     scope::{Receipt, Scope},
     sink::{Origin, Sink},
@@ -243,6 +245,7 @@ pub struct SessionBuilder {
     policies: Policies,
     begin: Begin,
     folder: Option<String>,
+    redactor: Redactor,
 }
 
 impl SessionBuilder {
@@ -262,6 +265,7 @@ impl SessionBuilder {
             policies: Policies::default(),
             begin: Begin::default(),
             folder: None,
+            redactor: Redactor::new(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub const KEPT_PIECE: usize = 1024 * 1024;
 
 /// What the name of a list of pieces begins with.
-const LIST: &str = "pieces-";
+pub(super) const LIST: &str = "pieces-";
 
 /// Keeps the list of the pieces of one output, and gives the name of the whole.
 pub(crate) async fn keep_pieces(store: &dyn Store, names: &[String]) -> Result<String> {

@@ -2,6 +2,7 @@
 //! Refuses to lose one: what a store could not take stays here, in order, until it can.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -12,19 +13,17 @@ use bytes::Bytes;
 
 use super::{
     Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
-    Recollection, Record, Row, Store, Sum, lost, record::now_millis, replay::Joiner,
+    Recollection, Record, Row, Store, Sum, lost, replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, Ground},
     id::{AgentPath, CallId, SessionId, TurnId},
+    redact::Redactor,
 };
 
 /// Bytes of records that wait for their store; past this the session cannot go on.
 pub const MAX_UNWRITTEN: usize = 256 * 1024 * 1024;
-
-/// Characters of the first message that become a session's title.
-const TITLE: usize = 80;
 
 /// Bytes that may wait before they are handed over without being asked for.
 const HAND_OVER: usize = 1024 * 1024;
@@ -81,6 +80,7 @@ struct Writer {
     store: Arc<dyn Store>,
     claim: Claim,
     policies: Policies,
+    redactor: Redactor,
     state: Mutex<State>,
     /// What agents of an earlier life remember, until each is opened again.
     memories: Mutex<Recalled>,
@@ -117,6 +117,7 @@ impl Log {
         claim: Claim,
         card: Card,
         policies: Policies,
+        redactor: Redactor,
         memories: Recalled,
     ) -> Self {
         let state = State {
@@ -132,6 +133,7 @@ impl Log {
             store,
             claim,
             policies,
+            redactor,
             state: Mutex::new(state),
             lost: lost::lost(&memories),
             told: Mutex::default(),
@@ -153,6 +155,12 @@ impl Log {
     /// Where it is kept.
     pub fn store(&self) -> Option<&Arc<dyn Store>> {
         self.0.as_ref().map(|writer| &writer.store)
+    }
+
+    /// The secrets that must not be kept.
+    pub(crate) fn redactor(&self) -> Option<&Redactor> {
+        let redactor = self.0.as_ref().map(|writer| &writer.redactor);
+        redactor.filter(|redactor| !redactor.is_empty())
     }
 
     /// The number of the last record, written or about to be; 0 when nothing is kept.
@@ -271,15 +279,32 @@ impl Writer {
     }
 
     fn write(&self, record: Record) {
-        let encoded = record.encode();
+        let encoded = record.encode().and_then(|body| self.redacted(record, body));
         let mut state = self.state();
         if state.broken.is_some() {
             return;
         }
         match encoded {
-            Ok(body) => state.push(&record, body.into()),
+            Ok((record, body)) => state.push(&record, body.into()),
             Err(error) => state.broken = Some(error),
         }
+    }
+
+    /// Without the secrets that were registered: what is kept may be read by whoever has the disk.
+    fn redacted(&self, record: Record, body: Vec<u8>) -> Result<(Record, Vec<u8>)> {
+        if self.redactor.is_empty() {
+            return Ok((record, body));
+        }
+        let text = String::from_utf8_lossy(&body);
+        let Cow::Owned(clean) = self.redactor.redact(&text) else {
+            return Ok((record, body));
+        };
+        // A secret that is a piece of the log's own words cannot be taken out of it.
+        let record = Record::decode(clean.as_bytes()).map_err(|_| {
+            let text = "a secret looks like the words in which the log is written";
+            Error::new(ErrorKind::Config, text).with_hint("choose a longer secret")
+        })?;
+        Ok((record, clean.into_bytes()))
     }
 
     async fn flush(&self, sync: bool) -> Result<()> {
@@ -372,46 +397,14 @@ impl State {
             told,
             body,
         });
-        self.note(record);
+        self.card.records = self.last;
+        self.card.note(record);
         if self.bytes > MAX_UNWRITTEN {
             let text = format!(
                 "too much waits to be written to the log: `{}` bytes",
                 self.bytes
             );
             self.broken = Some(Error::new(ErrorKind::Limit, text));
-        }
-    }
-
-    /// Keeps the card true.
-    fn note(&mut self, record: &Record) {
-        let card = &mut self.card;
-        card.records = self.last;
-        card.touched = now_millis();
-        match &record.body {
-            Body::Opened { model, .. } | Body::Resumed { model, .. } => {
-                card.model.clone_from(model);
-            }
-            Body::TurnStart { text } if record.agent.depth() == 0 => {
-                card.turns += 1;
-                if card.title.is_empty() {
-                    let line = text.lines().find(|line| !line.trim().is_empty());
-                    card.title = line
-                        .unwrap_or_default()
-                        .trim()
-                        .chars()
-                        .take(TITLE)
-                        .collect();
-                }
-            }
-            Body::Assistant { charged, cost, .. }
-            | Body::Charge {
-                usage: charged,
-                cost,
-            } => {
-                card.usage += *charged;
-                card.cost += *cost;
-            }
-            _ => {}
         }
     }
 

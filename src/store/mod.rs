@@ -2,6 +2,9 @@
 //! Refuses to know what a record means to an agent, and that there is only one machine.
 
 mod chain;
+mod claude;
+mod diff;
+mod export;
 mod kept;
 mod log;
 mod lost;
@@ -13,6 +16,7 @@ mod replay;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 use std::{any::Any, fmt, ops::Range, sync::Arc};
 
@@ -24,6 +28,9 @@ use serde::{Deserialize, Serialize};
 pub use self::sqlite::SqliteStore;
 pub use self::{
     chain::Sum,
+    claude::{Foreign, LeftOut},
+    diff::{Difference, Side, Step, diff},
+    export::{EXPORT_FORMAT, MAX_LINE, export, import, is_export},
     kept::{KEPT_PIECE, read_kept},
     log::{Durability, Log, MAX_UNWRITTEN, Policies, STORE_LIMIT},
     lost::{Doubt, LostChild, LostChildren},
@@ -31,8 +38,9 @@ pub use self::{
     recall::{Damage, Recalled, Recollection, Spent, recall},
     record::{Body, LOG_FORMAT, LoggedEffect, MAX_RECORD, Record},
     replay::{joined, replay},
+    walk::walk,
 };
-pub(crate) use self::{kept::keep_pieces, log::Moment};
+pub(crate) use self::{export::claim, kept::keep_pieces, log::Moment};
 use crate::{
     error::Result,
     id::SessionId,
@@ -47,6 +55,9 @@ pub const PAGE_BYTES: usize = 4 * 1024 * 1024;
 
 /// Sessions that one [`Store::list`] gives at most.
 pub const MAX_LISTED: usize = 10_000;
+
+/// Characters of the first message that become a session's title.
+pub(crate) const TITLE: usize = 80;
 
 /// Where session logs are kept.
 ///
@@ -259,6 +270,35 @@ impl Card {
             touched: now,
             records: 0,
             forked: None,
+        }
+    }
+
+    /// Keeps it true when a record is added.
+    fn note(&mut self, record: &Record) {
+        self.touched = record::now_millis();
+        let of_root = record.agent.depth() == 0;
+        if of_root {
+            self.turns = self.turns.max(record.turn.0);
+        }
+        match &record.body {
+            Body::Opened { model, .. } | Body::Resumed { model, .. } => {
+                self.model.clone_from(model);
+            }
+            Body::User { message } if of_root && self.title.is_empty() => {
+                let text = message.text();
+                let line = text.lines().find(|line| !line.trim().is_empty());
+                let line = line.unwrap_or_default().trim();
+                self.title = line.chars().take(TITLE).collect();
+            }
+            Body::Assistant { charged, cost, .. }
+            | Body::Charge {
+                usage: charged,
+                cost,
+            } => {
+                self.usage += *charged;
+                self.cost += *cost;
+            }
+            _ => {}
         }
     }
 }

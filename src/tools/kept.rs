@@ -7,8 +7,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 
 use crate::{
+    backend::Grant,
     spec::ToolSpec,
-    store::{Store, read_kept},
+    store::read_kept,
     tool::{Tool, ToolContext, ToolOutput, TypedTool, typed},
 };
 
@@ -17,7 +18,7 @@ const LIMIT: usize = 30_000;
 
 /// The tool.
 #[derive(Debug)]
-struct KeptOutput(Arc<dyn Store>);
+struct KeptOutput;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Input {
@@ -32,18 +33,14 @@ struct Input {
     limit: Option<usize>,
 }
 
-/// The tool `KeptOutput`, by which a model reads on in a large result of its own session: a session
-/// with a [`Store`] keeps the whole of what is cut.
+/// The tool `KeptOutput`, by which a model reads on in a large result of its session: a session with
+/// a store keeps the whole of what is cut, and the result says under which name.
 ///
 /// ```
-/// use std::sync::Arc;
-/// use offshoot::{store::MemoryStore, tools};
-///
-/// let store = Arc::new(MemoryStore::new());
-/// assert_eq!(tools::kept_output(store).spec().name, "KeptOutput");
+/// assert_eq!(offshoot::tools::kept_output().spec().name, "KeptOutput");
 /// ```
-pub fn kept_output(store: Arc<dyn Store>) -> Arc<dyn Tool> {
-    typed(KeptOutput(store))
+pub fn kept_output() -> Arc<dyn Tool> {
+    typed(KeptOutput)
 }
 
 impl TypedTool for KeptOutput {
@@ -60,9 +57,13 @@ impl TypedTool for KeptOutput {
         spec.reads().subject("name")
     }
 
-    async fn call(&self, _: ToolContext, input: Input) -> ToolOutput {
+    async fn call(&self, ctx: ToolContext, input: Input) -> ToolOutput {
+        let store = Grant::of(&ctx).and_then(|grant| grant.log.store());
+        let Some(store) = store else {
+            return ToolOutput::failed("This session keeps no outputs: it has no store.");
+        };
         let limit = input.limit.unwrap_or(LIMIT).min(LIMIT);
-        match read_kept(&self.0, &input.name, input.offset, limit).await {
+        match read_kept(store, &input.name, input.offset, limit).await {
             Ok((bytes, total)) => {
                 let from = input.offset.min(total);
                 let to = from + bytes.len() as u64;

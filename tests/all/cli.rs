@@ -24,6 +24,8 @@ pub(super) fn offshoot(cwd: &Path) -> Command {
         .env_clear()
         .env("PATH", path)
         .env("OLLAMA_HOST", "127.0.0.1:9")
+        // Sessions are kept where no person's are.
+        .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
         .current_dir(cwd);
     command
         .stdin(Stdio::null())

@@ -114,12 +114,28 @@ fn a_bomb_ends_at_its_limits_and_every_token_has_a_name() {
     assert!(text.contains("No agent was started: "), "{text}");
 }
 
+#[cfg(feature = "sqlite")]
 #[test]
-fn the_examples_of_the_tree_fit_on_a_page() {
+fn a_letter_is_not_sent_twice_after_a_death() {
+    let text = output("09_resume");
+    for line in [
+        "kept: Write to Kim, ",
+        "resumed: I do not know whether it was sent",
+        "sent: {",
+        "fork: Ask Kim whether it came.",
+    ] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    assert_eq!(text.matches(r#"{"to":"Kim"}"#).count(), 1, "{text}");
+}
+
+#[test]
+fn longer_examples_fit_on_a_page() {
     let sources = [
         include_str!("../../examples/06_subagents.rs"),
         include_str!("../../examples/07_background_and_mail.rs"),
         include_str!("../../examples/08_budget_tree.rs"),
+        include_str!("../../examples/09_resume.rs"),
     ];
     for source in sources {
         assert!(source.lines().count() <= 60, "at most 60 lines: {source}");

@@ -4,6 +4,8 @@
 mod ask;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
+#[cfg(all(feature = "cli", feature = "testing"))]
+mod cli_sessions;
 #[cfg(all(unix, feature = "cli", feature = "testing"))]
 mod cli_tree;
 mod compaction;
@@ -14,6 +16,8 @@ mod events;
 mod examples;
 mod floods;
 mod hooks;
+#[cfg(feature = "testing")]
+mod import;
 mod invariants;
 mod kit;
 #[cfg(feature = "testing")]

@@ -8,6 +8,7 @@
 )]
 
 mod keys;
+mod sessions;
 
 use std::{
     io::{Read, Write},

@@ -9,9 +9,9 @@ use std::sync::{
 use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
-    Access, AgentKind, AgentKinds, Answer as Reply, Asker, Budget, EventKind, Ground, Mode,
-    Outcome, Permissions, Question, Rulebook, Selection, Session, SessionBuilder, Tool, Unasked,
-    subagents,
+    Access, AgentKind, AgentKinds, Answer as Reply, Asker, Budget, Child, EventKind, Grant, Ground,
+    Limit, Mode, Order, Outcome, Permissions, Question, Rulebook, Selection, Session,
+    SessionBuilder, Tool, Unasked, subagents,
     testing::{Answer, Scripted},
 };
 use serde_json::json;
@@ -341,6 +341,55 @@ async fn inv13_a_kind_has_only_tools_that_its_parent_has() {
         let ended = crate::kit::outcomes(&child.last().unwrap().messages);
         assert_eq!(ended.len(), 1, "{kind}");
         assert_eq!(ended[0] == Outcome::Ok, may, "{kind}: {ended:?}");
+    }
+}
+
+/// A program that opens an agent from inside a tool hears the same as a model, as a type.
+#[tokio::test(start_paused = true)]
+async fn inv07_the_refusal_of_a_level_too_many_names_its_limit_and_what_to_do() {
+    for deepest in 1..=3 {
+        for way in [Ground::Foreground, Ground::Background] {
+            let tower = Tower {
+                depth: deepest,
+                way,
+            };
+            let model = tower.model(|_, nth, _| match nth {
+                1 => Answer::empty().call("deeper", json!({})),
+                _ => "done".into(),
+            });
+            let refused = Arc::new(Mutex::new(Vec::new()));
+            let heard = refused.clone();
+            let deeper = work(shared("deeper"), move |ctx, _| {
+                let heard = heard.clone();
+                async move {
+                    let grant = Grant::of(&ctx).expect("an agent calls");
+                    let order = Order::new("general-purpose", "go on");
+                    let opened = Child::open(grant, &AgentKinds::builtin(), order).await;
+                    heard.lock().unwrap().push(opened.unwrap_err());
+                    "refused".into()
+                }
+            });
+            let budget = Budget::unlimited().depth(deepest as u64);
+            let told = run(
+                &model,
+                |agent| agent.tool(deeper),
+                |session| session.budget(budget),
+            );
+            let told = told.await;
+            assert_eq!(told.outcomes(deepest), [Outcome::Ok], "{tower}");
+            assert_eq!(told.children(&place(deepest)), 0, "{tower}");
+            let refused = refused.lock().unwrap();
+            assert_eq!(refused.len(), 1, "{tower}");
+            let refusal = &refused[0];
+            assert_eq!(refusal.limit, Some(Limit::Depth), "{tower}");
+            assert_eq!(refusal.outcome, Outcome::Failed, "{tower}");
+            let names = format!("the limit of {deepest} levels of agents");
+            assert!(refusal.reason.contains(&names), "{tower}: {refusal}");
+            assert!(
+                refusal.hint.contains("Do the work yourself"),
+                "{tower}: {refusal}"
+            );
+        }
     }
 }
 

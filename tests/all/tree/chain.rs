@@ -104,7 +104,7 @@ struct Eager;
 #[async_trait]
 impl Hook for Eager {
     async fn before_tool(&self, at: &HookContext, call: &ToolCall, _: &Value) -> Verdict<Value> {
-        for _ in 0..200 {
+        for _ in 0..500 {
             std::hint::black_box(format!("{}/{}/{}", at.agent.step(), way(at), call.id));
         }
         Verdict::Keep
