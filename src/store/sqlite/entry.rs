@@ -134,7 +134,7 @@ impl Totals {
     };
 
     pub(super) fn read(conn: &Connection) -> rusqlite::Result<Self> {
-        let text = "SELECT commits, logs, names, marks FROM meta WHERE one = 1";
+        let text = "SELECT epoch, shared, name, sum FROM sessions WHERE n = 0";
         conn.prepare_cached(text)?.query_row([], |row| {
             let marks: [u8; 16] = row.get(3)?;
             Ok(Self {
@@ -147,7 +147,7 @@ impl Totals {
     }
 
     pub(super) fn write(&self, conn: &Connection) -> rusqlite::Result<()> {
-        let text = "UPDATE meta SET commits = ?, logs = ?, names = ?, marks = ? WHERE one = 1";
+        let text = "UPDATE sessions SET epoch = ?, shared = ?, name = ?, sum = ? WHERE n = 0";
         let marks = self.marks.to_le_bytes();
         let values = (self.commits, self.logs, self.names, marks);
         conn.prepare_cached(text)?.execute(values)?;
@@ -199,7 +199,7 @@ pub(super) fn by_number(conn: &Connection, n: i64) -> Result<Entry, Fault> {
 
 /// Reads every id there is, and fails unless they are whole and all there and this is none of them.
 fn prove_missing(conn: &Connection, totals: Totals, id: &SessionId) -> Result<(), Fault> {
-    let text = "SELECT id, name FROM sessions NOT INDEXED";
+    let text = "SELECT id, name FROM sessions NOT INDEXED WHERE n > 0";
     let mut statement = conn.prepare_cached(text)?;
     let mut rows = statement.query([])?;
     let (mut logs, mut names) = (0, 0i64);
@@ -231,7 +231,7 @@ pub(super) fn all(
     conn: &Connection,
     mut each: impl FnMut(Entry) -> Result<()>,
 ) -> Result<(), Fault> {
-    let text = format!("SELECT {COLUMNS} FROM sessions NOT INDEXED");
+    let text = format!("SELECT {COLUMNS} FROM sessions NOT INDEXED WHERE n > 0");
     let mut statement = conn.prepare_cached(&text)?;
     let mut rows = statement.query([])?;
     let mut found = Totals::NONE;

@@ -11,18 +11,13 @@ pub(super) const VERSION: u32 = STEPS.len() as u32;
 
 /// Step `k` leads from version `k` to the next. A step that was released is never changed.
 const STEPS: &[&str] = &[
-    // 1. `meta` has one row: of all commits, and of all rows of `sessions`, what they add up to.
-    // A row of `sessions` without an id is the part of a log that was cut off, or of a removed one,
-    // that others stand on. The numbers of `rows` are the log's, times 2^32, and the record's.
-    "CREATE TABLE meta (
-        one INTEGER PRIMARY KEY CHECK (one = 1),
-        version INTEGER NOT NULL,
-        commits INTEGER NOT NULL,
-        logs INTEGER NOT NULL,
-        names INTEGER NOT NULL,
-        marks BLOB NOT NULL
-    ) STRICT;
-    CREATE TABLE sessions (
+    // 1. A row of `sessions` without an id is the part of a log that was cut off, or of a removed
+    // one, that others stand on. Row 0 is of all others together: in `shared` how many they are, in
+    // `name` and `sum` what their names and marks add up to, in `epoch` the number of commits, in
+    // `last` this version. It is no table of its own, because it is written with each commit, and
+    // here it mostly shares a page with the other row that is.
+    // The numbers of `rows` are the log's, times 2^32, and the record's.
+    "CREATE TABLE sessions (
         n INTEGER PRIMARY KEY,
         id TEXT UNIQUE,
         name INTEGER NOT NULL,
@@ -48,7 +43,8 @@ const STEPS: &[&str] = &[
         body BLOB NOT NULL,
         mark BLOB NOT NULL
     ) STRICT;
-    INSERT INTO meta VALUES (1, 1, 0, 0, 0, zeroblob(16));",
+    INSERT INTO sessions (n, name, shared, epoch, last, sum, card, mark)
+        VALUES (0, 0, 0, 0, 1, zeroblob(16), '', zeroblob(16));",
 ];
 
 /// Brings a database from a version to ours, in one transaction.
@@ -58,7 +54,7 @@ pub(super) fn walk_up(conn: &Connection, from: u32) -> rusqlite::Result<()> {
         script.push_str(step);
     }
     script.push_str(&format!(
-        "\nUPDATE meta SET version = {VERSION};
+        "\nUPDATE sessions SET last = {VERSION} WHERE n = 0;
          PRAGMA application_id = {APPLICATION};
          PRAGMA user_version = {VERSION};
          COMMIT;"

@@ -1,7 +1,7 @@
 //! Writing, inside a transaction that others share: each piece looks first and then writes.
 //! Refuses before it has written anything, so that a refusal spoils nobody's transaction.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use rusqlite::Connection;
 
@@ -26,17 +26,55 @@ use crate::{
 pub(super) struct Group<'c> {
     conn: &'c Connection,
     place: &'c Place,
+    memo: &'c mut Memo,
     pub(super) totals: Totals,
 }
 
+/// What the last transaction left, which is not read again while nobody else writes.
+#[derive(Debug, Default)]
+pub(super) struct Memo {
+    /// SQLite's count of what other connections have written.
+    others: Option<i64>,
+    totals: Option<Totals>,
+    entries: HashMap<SessionId, Entry>,
+}
+
+/// Entries that a [`Memo`] holds at most.
+const MAX_ENTRIES: usize = 4_096;
+
 impl<'c> Group<'c> {
-    pub(super) fn new(conn: &'c Connection, place: &'c Place) -> Result<Self, Fault> {
-        let totals = Totals::read(conn)?;
+    /// At the beginning of a transaction.
+    pub(super) fn new(
+        conn: &'c Connection,
+        place: &'c Place,
+        memo: &'c mut Memo,
+    ) -> Result<Self, Fault> {
+        let mut others = conn.prepare_cached("PRAGMA data_version")?;
+        let others = Some(others.query_row([], |row| row.get(0))?);
+        if memo.others != others || memo.entries.len() > MAX_ENTRIES {
+            *memo = Memo {
+                others,
+                ..Memo::default()
+            };
+        }
+        let totals = match memo.totals.take() {
+            Some(totals) => totals,
+            None => Totals::read(conn)?,
+        };
         Ok(Self {
             conn,
             place,
+            memo,
             totals,
         })
+    }
+
+    /// At its end.
+    pub(super) fn finish(&mut self) -> Result<u64, Fault> {
+        self.totals.commits += 1;
+        self.totals.write(self.conn)?;
+        self.memo.totals = Some(self.totals);
+        Ok(self.totals.commits.cast_unsigned())
     }
 
     pub(super) fn claim(&mut self, id: &SessionId, claiming: &Claiming) -> Result<Claim, Fault> {
@@ -74,10 +112,15 @@ impl<'c> Group<'c> {
             entry.last += 1;
         }
         entry.sum = sum.to_bytes().to_vec();
-        let mut card = batch.card.clone();
-        card.id.clone_from(&claim.session);
-        card.records = entry.last.cast_unsigned();
-        entry.set_card(&card)?;
+        let records = entry.last.cast_unsigned();
+        if batch.card.records == records && batch.card.id == claim.session {
+            entry.set_card(&batch.card)?;
+        } else {
+            let mut card = batch.card.clone();
+            card.id.clone_from(&claim.session);
+            card.records = records;
+            entry.set_card(&card)?;
+        }
         let entry = self.change(entry)?;
         Ok(entry.last.cast_unsigned())
     }
@@ -199,16 +242,19 @@ impl<'c> Group<'c> {
         Ok(())
     }
 
-    fn find(&self, id: &SessionId) -> Result<Option<Entry>, Fault> {
-        entry::find(self.conn, Some(&self.totals), id)
+    fn find(&mut self, id: &SessionId) -> Result<Option<Entry>, Fault> {
+        match self.memo.entries.remove(id) {
+            Some(entry) => Ok(Some(entry)),
+            None => entry::find(self.conn, Some(&self.totals), id),
+        }
     }
 
-    fn known(&self, id: &SessionId) -> Result<Entry, Fault> {
+    fn known(&mut self, id: &SessionId) -> Result<Entry, Fault> {
         Ok(self.find(id)?.ok_or_else(|| not_found(id))?)
     }
 
     /// The entry that a claim is of, if it is the newest.
-    fn claimed(&self, claim: &Claim) -> Result<Entry, Fault> {
+    fn claimed(&mut self, claim: &Claim) -> Result<Entry, Fault> {
         let entry = self.known(&claim.session)?;
         match entry.epoch.cast_unsigned() == claim.epoch {
             true => Ok(entry),
@@ -296,6 +342,7 @@ impl<'c> Group<'c> {
             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         self.put(text, &entry)?;
         self.totals.add(&entry);
+        self.remember(&entry);
         Ok(entry)
     }
 
@@ -324,7 +371,15 @@ impl<'c> Group<'c> {
             self.put(text, &entry)?;
         }
         self.totals.add(&entry);
+        self.remember(&entry);
         Ok(entry)
+    }
+
+    fn remember(&mut self, entry: &Entry) {
+        if let Some(id) = &entry.id {
+            let id = SessionId::new(id.as_str());
+            self.memo.entries.insert(id, entry.clone());
+        }
     }
 
     fn put(&self, text: &str, entry: &Entry) -> Result<(), Fault> {

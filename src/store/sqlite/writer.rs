@@ -15,7 +15,7 @@ use super::{
     fault::{Fault, corrupt, typed},
     place::{Head, Place, Role},
     queue::{Queue, Taker},
-    work::Group,
+    work::{Group, Memo},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -47,6 +47,7 @@ impl Writer {
             conn: None,
             head: None,
             full: false,
+            memo: Memo::default(),
             commits: commits.clone(),
         };
         pen.connect()?;
@@ -172,6 +173,7 @@ struct Pen {
     head: Option<Head>,
     /// Whether commits wait for the disk.
     full: bool,
+    memo: Memo,
     commits: watch::Sender<u64>,
 }
 
@@ -200,7 +202,13 @@ impl Pen {
             return Err(Error::new(ErrorKind::Bug, "the session log is not open"));
         };
         let sync = jobs.iter().any(|job| job.sync());
-        let done = transaction(conn, &self.place, (sync, &mut self.full), jobs);
+        let done = transaction(
+            conn,
+            &self.place,
+            (sync, &mut self.full),
+            &mut self.memo,
+            jobs,
+        );
         match done {
             Ok(commits) => {
                 if sync {
@@ -213,6 +221,7 @@ impl Pen {
             Err(fault) => {
                 // With it goes whatever it had begun.
                 self.conn = None;
+                self.memo = Memo::default();
                 Err(fault.told(&self.place.db))
             }
         }
@@ -245,6 +254,7 @@ fn transaction(
     conn: &Connection,
     place: &Place,
     (sync, full): (bool, &mut bool),
+    memo: &mut Memo,
     jobs: &mut [Box<dyn Job>],
 ) -> Result<u64, Fault> {
     if sync != *full {
@@ -256,12 +266,11 @@ fn transaction(
         *full = sync;
     }
     conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut group = Group::new(conn, place)?;
+    let mut group = Group::new(conn, place, memo)?;
     for job in jobs {
         job.run(&mut group)?;
     }
-    group.totals.commits += 1;
-    group.totals.write(conn)?;
+    let commits = group.finish()?;
     conn.prepare_cached("COMMIT")?.execute([])?;
-    Ok(group.totals.commits.cast_unsigned())
+    Ok(commits)
 }
