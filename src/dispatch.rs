@@ -27,7 +27,7 @@ use crate::{
     scope::{Scope, WaitFor},
     sink::{Origin, Sink},
     spec::Lane,
-    store::Store,
+    store::Log,
     tool::{ContextInner, Keeper, Output, Tool, ToolContext, ToolOutput},
 };
 
@@ -65,7 +65,7 @@ pub(crate) struct Terms {
     pub(crate) deadline: Duration,
     pub(crate) output_cap: usize,
     /// Where the whole of a large output is kept.
-    pub(crate) store: Option<Arc<dyn Store>>,
+    pub(crate) log: Log,
     /// What the calling agent hands down to agents it opens.
     pub(crate) above: Arc<dyn Any + Send + Sync>,
     /// Stands for the message whose calls these are.
@@ -295,14 +295,14 @@ impl Running {
             session: Some(terms.session.clone()),
             called_in: terms.called_in,
             sink: terms.sink.clone(),
-            output: Output::with_keeper(terms.output_cap, keeper(terms.store.as_ref())),
+            output: Output::with_keeper(terms.output_cap, keeper(&terms.log)),
             deadline: Instant::now().checked_add(limit),
             above: Some(terms.above.clone()),
             message: terms.message.clone(),
         });
         let board = board.clone();
         let inside = ctx.clone();
-        let store = terms.store.clone();
+        let log = terms.log.clone();
         let name = call.name.clone();
         let task = scope.clone().spawn(async move {
             let _permit = permit;
@@ -314,7 +314,7 @@ impl Running {
             let call = AssertUnwindSafe(tool.call(inside, input)).catch_unwind();
             let ended = match tokio::time::timeout(limit, call).await {
                 Ok(Ok(mut output)) => {
-                    cut(&ctx, &mut output, store.as_ref()).await;
+                    cut(&ctx, &mut output, &log).await;
                     Ended::Output(output)
                 }
                 Ok(Err(panic)) => Ended::Panicked(panic_words(&*panic)),
@@ -377,17 +377,17 @@ impl Drop for Running {
 }
 
 /// Where the whole of a large output goes.
-fn keeper(store: Option<&Arc<dyn Store>>) -> Option<Box<dyn Keeper>> {
-    let store = store?.clone();
-    Some(Box::new(Whole::new(store)))
+fn keeper(log: &Log) -> Option<Box<dyn Keeper>> {
+    let store = log.store()?.clone();
+    Some(Box::new(Whole::new(store, log.redactor())))
 }
 
 /// Cuts what a tool handed back to the cap; the whole is kept where there is a store.
-async fn cut(ctx: &ToolContext, output: &mut ToolOutput, store: Option<&Arc<dyn Store>>) {
+async fn cut(ctx: &ToolContext, output: &mut ToolOutput, log: &Log) {
     for piece in &mut output.content {
         if let Content::Text(text) = piece {
             let whole = std::mem::take(text);
-            *text = ctx.output().cut(whole, || keeper(store)).await;
+            *text = ctx.output().cut(whole, || keeper(log)).await;
         }
     }
 }

@@ -182,7 +182,7 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Ter
         permits: live.talk.grant.permits.clone(),
         sink: live.talk.grant.sink.clone(),
         message: Arc::default(),
-        store: live.talk.grant.log.store().cloned(),
+        log: live.talk.grant.log.clone(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
         session: live.talk.grant.session.clone(),

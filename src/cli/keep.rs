@@ -9,6 +9,7 @@ use super::{find, home};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::SessionId,
+    redact::Redactor,
     session::{Session, SessionBuilder},
     store::{Card, Claiming, Doubt, Durability, LostChildren, Store},
 };
@@ -216,6 +217,7 @@ impl Wanted {
         };
         let session = session
             .store_arc(store)
+            .redacting(Redactor::from_env())
             .durability(durability)
             .on_doubt(self.doubt)
             .on_lost_children(self.children)

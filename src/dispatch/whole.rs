@@ -8,6 +8,7 @@ use futures::{FutureExt, future::BoxFuture};
 
 use crate::{
     error::Result,
+    redact::{Redactor, RedactorStream},
     store::{KEPT_PIECE, Store, keep_pieces},
     tool::{Keeper, KeptWhole},
 };
@@ -27,11 +28,43 @@ pub(super) struct Whole {
     bytes: u64,
     /// No more is taken: a limit was reached or the store failed.
     over: bool,
+    mask: Option<Mask>,
+}
+
+/// Takes secrets out on the way.
+struct Mask {
+    stream: RedactorStream,
+    /// The beginning of a character whose end has not come.
+    half: Vec<u8>,
+}
+
+impl Mask {
+    fn clean(&mut self, bytes: &[u8]) -> String {
+        self.half.extend_from_slice(bytes);
+        let whole = match std::str::from_utf8(&self.half) {
+            Err(error) if error.error_len().is_none() => error.valid_up_to(),
+            _ => self.half.len(),
+        };
+        let later = self.half.split_off(whole);
+        let now = std::mem::replace(&mut self.half, later);
+        self.stream.push(&String::from_utf8_lossy(&now))
+    }
+
+    fn rest(&mut self) -> String {
+        let half = std::mem::take(&mut self.half);
+        let mut rest = self.stream.push(&String::from_utf8_lossy(&half));
+        rest.push_str(&self.stream.finish());
+        rest
+    }
 }
 
 impl Whole {
-    pub(super) fn new(store: Arc<dyn Store>) -> Self {
+    pub(super) fn new(store: Arc<dyn Store>, redactor: Option<&Redactor>) -> Self {
         Self {
+            mask: redactor.map(|redactor| Mask {
+                stream: redactor.stream(),
+                half: Vec::new(),
+            }),
             store,
             buffer: Vec::new(),
             flying: VecDeque::new(),
@@ -56,8 +89,10 @@ impl Whole {
     }
 }
 
-impl Keeper for Whole {
-    fn take(&mut self, mut bytes: &[u8]) {
+impl Whole {
+    fn add(&mut self, mut bytes: &[u8]) {
+        // Something comes after the limit.
+        self.over |= !bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT;
         while !bytes.is_empty() && !self.over {
             let left = MAX_KEPT_OUTPUT - self.bytes;
             let room = (KEPT_PIECE - self.buffer.len()).min(left as usize);
@@ -65,14 +100,30 @@ impl Keeper for Whole {
             self.buffer.extend_from_slice(now);
             self.bytes += now.len() as u64;
             bytes = later;
-            self.over |= self.bytes == MAX_KEPT_OUTPUT;
+            self.over |= !bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT;
             if self.buffer.len() == KEPT_PIECE {
                 self.send();
             }
         }
     }
+}
+
+impl Keeper for Whole {
+    fn take(&mut self, bytes: &[u8]) {
+        match &mut self.mask {
+            Some(mask) => {
+                let clean = mask.clean(bytes);
+                self.add(clean.as_bytes());
+            }
+            None => self.add(bytes),
+        }
+    }
 
     fn finish(mut self: Box<Self>) -> BoxFuture<'static, Option<KeptWhole>> {
+        if let Some(mask) = &mut self.mask {
+            let rest = mask.rest();
+            self.add(rest.as_bytes());
+        }
         async move {
             if !self.buffer.is_empty() {
                 let piece = Bytes::from(std::mem::take(&mut self.buffer));
@@ -85,6 +136,7 @@ impl Keeper for Whole {
             Some(KeptWhole {
                 name,
                 bytes: self.bytes,
+                whole: !self.over,
             })
         }
         .boxed()

@@ -9,6 +9,7 @@ use crate::{
     event::StopReason,
     id::{AgentPath, SessionId, TurnId},
     message::Role,
+    redact::Redactor,
     store::{Body, Card, Foreign, LOG_FORMAT, Log, Policies, Recalled, Store, TITLE, claim},
     transcript::{Repair, Transcript},
 };
@@ -63,6 +64,7 @@ impl Session {
             claim,
             card,
             Policies::default(),
+            Redactor::new(),
             Recalled::default(),
         );
         let root = AgentPath::root();

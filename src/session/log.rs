@@ -11,6 +11,7 @@ use crate::{
     event::Ground,
     id::{AgentPath, SessionId, TurnId},
     message::{Message, Note, Outcome, Role, Urgency},
+    redact::Redactor,
     store::{
         Body, Card, Claiming, Damage, Doubt, Durability, LOG_FORMAT, Log, LostChild, LostChildren,
         Recalled, Spent, Store, recall,
@@ -118,6 +119,13 @@ impl SessionBuilder {
         self
     }
 
+    /// Takes these secrets out of what is kept. What the agent itself knows is not changed, so that a
+    /// session that is taken up again knows them no more.
+    pub fn redacting(mut self, redactor: Redactor) -> Self {
+        self.redactor = redactor;
+        self
+    }
+
     /// The folder the session works in, for lists of sessions.
     pub fn folder(mut self, folder: impl Into<String>) -> Self {
         self.folder = Some(folder.into());
@@ -176,7 +184,8 @@ impl SessionBuilder {
         let mut card = known.unwrap_or_else(|| Card::new(id));
         card.folder = self.folder.take().or(card.folder);
         past.take(&recalled);
-        past.log = Log::new(store, claim, card, self.policies, recalled);
+        let redactor = std::mem::take(&mut self.redactor);
+        past.log = Log::new(store, claim, card, self.policies, redactor, recalled);
         Ok(past)
     }
 }

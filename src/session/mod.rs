@@ -34,6 +34,7 @@ use crate::{
     id::{SessionId, TurnId},
     message::Message,
     permission::Asker,
+    redact::Redactor,
     registry::{AgentRegistry, Seat},
     scope::{Receipt, Scope},
     sink::{Origin, Sink},
@@ -244,6 +245,7 @@ pub struct SessionBuilder {
     policies: Policies,
     begin: Begin,
     folder: Option<String>,
+    redactor: Redactor,
 }
 
 impl SessionBuilder {
@@ -263,6 +265,7 @@ impl SessionBuilder {
             policies: Policies::default(),
             begin: Begin::default(),
             folder: None,
+            redactor: Redactor::new(),
         }
     }
 

@@ -2,6 +2,7 @@
 //! Refuses to lose one: what a store could not take stays here, in order, until it can.
 
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -18,6 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, Ground},
     id::{AgentPath, CallId, SessionId, TurnId},
+    redact::Redactor,
 };
 
 /// Bytes of records that wait for their store; past this the session cannot go on.
@@ -78,6 +80,7 @@ struct Writer {
     store: Arc<dyn Store>,
     claim: Claim,
     policies: Policies,
+    redactor: Redactor,
     state: Mutex<State>,
     /// What agents of an earlier life remember, until each is opened again.
     memories: Mutex<Recalled>,
@@ -114,6 +117,7 @@ impl Log {
         claim: Claim,
         card: Card,
         policies: Policies,
+        redactor: Redactor,
         memories: Recalled,
     ) -> Self {
         let state = State {
@@ -129,6 +133,7 @@ impl Log {
             store,
             claim,
             policies,
+            redactor,
             state: Mutex::new(state),
             lost: lost::lost(&memories),
             told: Mutex::default(),
@@ -150,6 +155,12 @@ impl Log {
     /// Where it is kept.
     pub fn store(&self) -> Option<&Arc<dyn Store>> {
         self.0.as_ref().map(|writer| &writer.store)
+    }
+
+    /// The secrets that must not be kept.
+    pub(crate) fn redactor(&self) -> Option<&Redactor> {
+        let redactor = self.0.as_ref().map(|writer| &writer.redactor);
+        redactor.filter(|redactor| !redactor.is_empty())
     }
 
     /// The number of the last record, written or about to be; 0 when nothing is kept.
@@ -268,15 +279,32 @@ impl Writer {
     }
 
     fn write(&self, record: Record) {
-        let encoded = record.encode();
+        let encoded = record.encode().and_then(|body| self.redacted(record, body));
         let mut state = self.state();
         if state.broken.is_some() {
             return;
         }
         match encoded {
-            Ok(body) => state.push(&record, body.into()),
+            Ok((record, body)) => state.push(&record, body.into()),
             Err(error) => state.broken = Some(error),
         }
+    }
+
+    /// Without the secrets that were registered: what is kept may be read by whoever has the disk.
+    fn redacted(&self, record: Record, body: Vec<u8>) -> Result<(Record, Vec<u8>)> {
+        if self.redactor.is_empty() {
+            return Ok((record, body));
+        }
+        let text = String::from_utf8_lossy(&body);
+        let Cow::Owned(clean) = self.redactor.redact(&text) else {
+            return Ok((record, body));
+        };
+        // A secret that is a piece of the log's own words cannot be taken out of it.
+        let record = Record::decode(clean.as_bytes()).map_err(|_| {
+            let text = "a secret looks like the words in which the log is written";
+            Error::new(ErrorKind::Config, text).with_hint("choose a longer secret")
+        })?;
+        Ok((record, clean.into_bytes()))
     }
 
     async fn flush(&self, sync: bool) -> Result<()> {

@@ -108,6 +108,8 @@ pub(crate) struct KeptWhole {
     pub(crate) name: String,
     /// How much of it there is.
     pub(crate) bytes: u64,
+    /// Whether that is all.
+    pub(crate) whole: bool,
 }
 
 /// A bounded buffer that keeps the first and the last bytes written to it.
@@ -214,7 +216,7 @@ impl Output {
         let mut text = String::from_utf8_lossy(head).into_owned();
         let total = buffer.total;
         let whole = match &buffer.kept {
-            Some(kept) if kept.bytes == total => {
+            Some(kept) if kept.whole => {
                 format!("; the whole is kept as `{}`", kept.name)
             }
             Some(kept) => format!(

@@ -117,3 +117,65 @@ async fn without_a_store_only_the_count_is_known_and_small_results_are_untouched
     let small = told(writer(10, true), Some(&store)).await;
     assert_eq!(small, (0..10).map(line).collect::<String>());
 }
+
+#[tokio::test]
+async fn no_secret_is_kept_in_record_or_output_and_the_session_goes_on_without_it() {
+    let secret = "s3cr3t-of-the-house";
+    let mut redactor = offshoot::Redactor::new();
+    redactor.add(secret).unwrap();
+    let tell = work(shared("tell"), move |ctx, _| async move {
+        for n in 0..20_000 {
+            ctx.output().write(line(n));
+        }
+        // Across the border of two writes.
+        ctx.output().write(&secret[..7]);
+        ctx.output().write(&secret[7..]);
+        ToolOutput::from(format!("the password is {secret}"))
+    });
+    let script = Scripted::new([
+        Answer::text(secret).call("tell", json!({"password": secret})),
+        Answer::text("done"),
+        Answer::text("done again"),
+    ]);
+    let agent = Agent::builder(script).tool(tell).build().unwrap();
+    let store = memory();
+    let builder = || Session::builder(agent.clone()).store_arc(store.clone());
+    let mut session = builder().redacting(redactor.clone()).open().await.unwrap();
+    session
+        .submit_message(format!("my password is {secret}"))
+        .finish()
+        .await;
+    let id = session.id().clone();
+    let text = session.history()[2]
+        .tool_results()
+        .next()
+        .unwrap()
+        .joined_text();
+    session.close().await;
+    let (kept, _) = read_kept(&store, name(&text), 0, usize::MAX).await.unwrap();
+    let kept = String::from_utf8(kept.to_vec()).unwrap();
+    assert!(kept.ends_with("[redacted]"), "{}", &kept[kept.len() - 40..]);
+    for row in store.read(&id, 1..1000).await.unwrap() {
+        let body = String::from_utf8(row.body.to_vec()).unwrap();
+        assert!(!body.contains(secret), "{body}");
+    }
+    assert_eq!(
+        store.card(&id).await.unwrap().unwrap().title,
+        "my password is [redacted]"
+    );
+    let mut again = builder()
+        .redacting(redactor)
+        .resume(id)
+        .open()
+        .await
+        .unwrap();
+    assert!(again.history()[0].text().contains("[redacted]"));
+    assert!(
+        again
+            .submit_message("go on")
+            .finish()
+            .await
+            .stop
+            .is_finished()
+    );
+}
