@@ -15,7 +15,7 @@ use super::{
     brief::count,
     exit::{self, Exit},
     home,
-    progress::Progress,
+    progress::{Progress, during},
     render::{Reader, write_out},
     terminal::{harmless, say},
 };
@@ -83,6 +83,8 @@ async fn claude(
         line.ok()
     }));
     let foreign = Foreign::from_claude(lines);
+    // Its bar makes room for the next.
+    drop(source);
     if let Some(error) = failed {
         return Err(error);
     }
@@ -92,7 +94,7 @@ async fn claude(
         return Err(Error::new(ErrorKind::Config, text).with_hint(left));
     }
     let (left_out, messages) = (foreign.left_out, foreign.messages.len());
-    let repairs = Session::adopt(store, id, foreign).await?;
+    let repairs = during("importing", Session::adopt(store, id, foreign)).await?;
     let mut lines = vec![count(messages as u64, "message")];
     if !left_out.is_nothing() {
         lines.push(format!("left out: {left_out}"));

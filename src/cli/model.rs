@@ -10,6 +10,7 @@ use super::live::Live;
 use super::{
     home,
     keep::{self, Wanted},
+    progress::during,
     project,
     run::Ear,
     terminal::{Stream, TerminalAsker, painted},
@@ -140,7 +141,8 @@ pub(super) async fn open(
         session = session.tracer(Writes(lines.clone()));
         trace = Some(Trace(lines));
     }
-    let session = wanted.apply(session, shelf, &folder).open().await?;
+    let session = wanted.apply(session, shelf, &folder);
+    let session = during("opening the session", session.open()).await?;
     if let Some(found) = &found {
         keep::tidings(&session, found, &folder, &mut notes);
     }
