@@ -22,6 +22,7 @@ use super::{
 use crate::{
     error::{Error, ErrorKind, Result},
     id::SessionId,
+    redact::Redactor,
     session::Session,
     store::{Foreign, MAX_LINE, Store, import as import_lines, is_export},
 };
@@ -82,7 +83,7 @@ async fn claude(
         let line = line.map_err(|error| failed = Some(error));
         line.ok()
     }));
-    let foreign = Foreign::from_claude(lines);
+    let foreign = Foreign::from_claude(lines).redacting(Redactor::from_env());
     // Its bar makes room for the next.
     drop(source);
     if let Some(error) = failed {
