@@ -31,6 +31,10 @@ pub(super) struct Recalled {
 }
 
 /// A turn that a death cut short.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub(super) struct Left {
     /// The turn by which the keys of its calls are known.
     pub(super) turn: TurnId,

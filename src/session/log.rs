@@ -30,6 +30,10 @@ pub(crate) enum Begin {
 }
 
 /// What a session brings from an earlier life.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 #[derive(Default)]
 pub(super) struct Past {
     pub(super) log: Log,
@@ -186,8 +190,7 @@ impl SessionBuilder {
         (claim.last, claim.sum) = (recalled.last, recalled.sum);
         let mut card = known.unwrap_or_else(|| Card::new(id));
         card.folder = self.folder.take().or(card.folder);
-        let restarts = self.policies.children == LostChildren::Restart;
-        past.take(&recalled, restarts);
+        past.take(&recalled, self.policies.children);
         let redactor = std::mem::take(&mut self.redactor);
         past.log = Log::new(store, claim, card, self.policies, redactor, recalled);
         Ok(past)
@@ -195,7 +198,7 @@ impl SessionBuilder {
 }
 
 impl Past {
-    fn take(&mut self, recalled: &Recalled, restarts: bool) {
+    fn take(&mut self, recalled: &Recalled, children: LostChildren) {
         self.told = recalled.told;
         self.unfinished = recalled.unfinished;
         self.lived = Duration::from_millis(recalled.lived);
@@ -205,14 +208,14 @@ impl Past {
             self.why = Some(damage.why.clone());
         }
         self.spent.clone_from(&recalled.ended);
-        let goes_on: HashSet<_> = match restarts {
-            true => {
+        let goes_on: HashSet<_> = match children {
+            LostChildren::Restart => {
                 let lost = recalled.lost().into_iter();
                 lost.filter(|child| child.can_go_on)
                     .map(|child| child.path)
                     .collect()
             }
-            false => HashSet::new(),
+            LostChildren::Report => HashSet::new(),
         };
         for (path, memory) in &recalled.agents {
             // One that goes on is started once more, and not counted as a start twice.

@@ -9,12 +9,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
 use serde_json::Value;
 
 use super::{
-    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
-    Recollection, Record, Row, Spent, Store, Sum, lost, replay::Joiner,
+    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, Recalled, Recollection, Record,
+    Spent, Store, lost,
+    pending::{State, Until},
+    replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -91,20 +92,6 @@ struct Writer {
     told: Mutex<Joiner>,
     /// Held by whoever hands records over; those who wait for it find theirs written.
     turn: tokio::sync::Mutex<()>,
-}
-
-struct State {
-    /// Records that the store has not confirmed, oldest first.
-    rows: VecDeque<Row>,
-    bytes: usize,
-    /// The number and the sum of the last record, confirmed or not.
-    last: u64,
-    sum: Sum,
-    card: Card,
-    /// Why nothing more can be written, ever.
-    broken: Option<Error>,
-    /// Records up to here are known to survive a power loss.
-    synced: u64,
 }
 
 impl Log {
@@ -268,11 +255,11 @@ impl Log {
             Durability::Off => false,
         };
         if waits {
-            return writer.flush(true).await;
+            return writer.flush(Until::OnDisk).await;
         }
         let much = writer.state().bytes > HAND_OVER;
         if much || moment == Moment::Turn {
-            return writer.flush(false).await;
+            return writer.flush(Until::Written).await;
         }
         writer.state().check()
     }
@@ -285,7 +272,7 @@ impl Log {
     /// Cancel safety: safe, what was handed over is written all the same.
     pub async fn save(&self) -> Result<()> {
         match &self.0 {
-            Some(writer) => writer.flush(true).await,
+            Some(writer) => writer.flush(Until::OnDisk).await,
             None => Ok(()),
         }
     }
@@ -339,7 +326,7 @@ impl Writer {
         Ok((Record::decode(&clean)?, clean))
     }
 
-    async fn flush(&self, sync: bool) -> Result<()> {
+    async fn flush(&self, until: Until) -> Result<()> {
         let wanted = self.state().last;
         let _turn = self.turn.lock().await;
         let mut asked = 0;
@@ -347,15 +334,15 @@ impl Writer {
             let batch = {
                 let state = self.state();
                 // Whoever had the turn before may have written ours with theirs.
-                if state.has_written(wanted, sync) {
+                if state.has_written(wanted, until) {
                     return state.check();
                 }
-                match state.batch(sync) {
+                match state.batch(until) {
                     Some(batch) => batch,
                     // What others wrote without waiting for the disk is not enough for us.
-                    None if sync && state.synced < wanted => Batch {
+                    None if until == Until::OnDisk && state.synced < wanted => Batch {
                         rows: Vec::new(),
-                        sync,
+                        sync: true,
                         card: state.card.clone(),
                     },
                     None => return state.check(),
@@ -378,7 +365,7 @@ impl Writer {
             match answer {
                 Ok(last) => {
                     asked = 0;
-                    state.confirm(last, sync);
+                    state.confirm(last, until);
                 }
                 Err(error) => {
                     if error.kind() == ErrorKind::Fenced {
@@ -392,7 +379,7 @@ impl Writer {
 
     fn hand_over(&self) {
         let state = self.state();
-        if let Some(batch) = state.batch(false) {
+        if let Some(batch) = state.batch(Until::Written) {
             // The work has begun; its answer interests nobody any more.
             drop(self.store.append(&self.claim, batch));
         }
@@ -420,62 +407,6 @@ fn mask(value: &mut Value, redactor: &Redactor) {
 impl Drop for Writer {
     fn drop(&mut self) {
         self.hand_over();
-    }
-}
-
-impl State {
-    /// Whether everything up to this record is written, and on the disk where that is wanted.
-    fn has_written(&self, wanted: u64, sync: bool) -> bool {
-        let written = self.rows.front().is_none_or(|row| row.seq > wanted);
-        written && (!sync || self.synced >= wanted)
-    }
-
-    fn check(&self) -> Result<()> {
-        match &self.broken {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
-
-    fn push(&mut self, record: &Record, body: Bytes) {
-        let told = matches!(record.body, Body::Told(_));
-        self.last += 1;
-        self.sum = self.sum.next(self.last, told, &body);
-        self.bytes += body.len();
-        self.rows.push_back(Row {
-            seq: self.last,
-            sum: self.sum,
-            told,
-            body,
-        });
-        self.card.records = self.last;
-        self.card.note(record);
-    }
-
-    /// What is handed over next.
-    fn batch(&self, sync: bool) -> Option<Batch> {
-        let mut bytes = 0;
-        let rows = self.rows.iter().take(PAGE_ROWS).take_while(|row| {
-            let before = bytes;
-            bytes += row.body.len();
-            before < PAGE_BYTES
-        });
-        let rows: Vec<_> = rows.cloned().collect();
-        let last = rows.last()?.seq;
-        let mut card = self.card.clone();
-        card.records = last;
-        Some(Batch { rows, sync, card })
-    }
-
-    fn confirm(&mut self, last: u64, sync: bool) {
-        while self.rows.front().is_some_and(|row| row.seq <= last) {
-            if let Some(row) = self.rows.pop_front() {
-                self.bytes -= row.body.len();
-            }
-        }
-        if sync {
-            self.synced = last;
-        }
     }
 }
 

@@ -34,6 +34,10 @@ pub enum LostChildren {
 /// A child that was alive when its program died, or that had ended and its parent had not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub struct LostChild {
     /// Where it lived.
     pub path: AgentPath,

@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Body, LOG_FORMAT, LostChild, PAGE_ROWS, Record, Store, Sum, lost};
+use super::{Body, LOG_FORMAT, LostChild, PAGE_ROWS, Record, Row, Store, Sum, lost};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::{AgentPath, CallId, SessionId, TurnId},
@@ -119,7 +119,7 @@ pub async fn recall(store: &Arc<dyn Store>, id: &SessionId) -> Result<Recalled> 
             } else if sum != row.sum {
                 Some(format!("record {} is not what was written", row.seq))
             } else {
-                match reader.take(&row.body, row.told) {
+                match reader.take(&row) {
                     Ok(()) => None,
                     Err(error) if error.kind() == ErrorKind::TooNew => return Err(error),
                     Err(error) => Some(format!("record {}: {error}", row.seq)),
@@ -156,8 +156,9 @@ struct Reader {
 }
 
 impl Reader {
-    fn take(&mut self, body: &[u8], told: bool) -> Result<()> {
-        if told {
+    fn take(&mut self, row: &Row) -> Result<()> {
+        let body = &row.body;
+        if row.told {
             // Not decoded as an event: only its number is of interest, and there are many.
             #[derive(serde::Deserialize)]
             struct Told {

@@ -67,11 +67,6 @@ pub enum Body {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forked: Option<(SessionId, u64)>,
     },
-    /// A turn begins.
-    TurnStart {
-        /// What was asked.
-        text: String,
-    },
     /// What a user said, as it stands in the conversation.
     User {
         /// The message.

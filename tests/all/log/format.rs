@@ -64,9 +64,6 @@ fn bodies() -> Vec<Body> {
             damage: Some("record 7 is not what was written".into()),
             forked: Some((SessionId::new("s0"), 6)),
         },
-        Body::TurnStart {
-            text: "ask \"this\"".into(),
-        },
         Body::User {
             message: Message::user("ask \"this\""),
         },
