@@ -267,7 +267,7 @@ impl Log {
     /// Waits until everything added so far is on the disk, whatever the durability.
     ///
     /// # Errors
-    /// As [`commit`](Self::commit).
+    /// When the store does not take it; nothing is lost, the next attempt takes it along.
     ///
     /// Cancel safety: safe, what was handed over is written all the same.
     pub async fn save(&self) -> Result<()> {
