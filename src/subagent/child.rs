@@ -71,6 +71,10 @@ pub struct Child {
 }
 
 /// Everything that a child is begun with.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub(super) struct Parts {
     pub(super) order: Order,
     pub(super) life: Duration,

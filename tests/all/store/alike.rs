@@ -47,11 +47,11 @@ fn rows(dice: &mut Dice, pen: &Pen) -> Vec<Row> {
     let row = |n: u64| {
         let body = vec![n as u8; (n % 50) as usize];
         let seq = end.0 + 1;
-        end = (seq, end.1.next(seq, n % 2 == 0, &body));
+        end = (seq, end.1.next(seq, n.is_multiple_of(2), &body));
         Row {
             seq,
             sum: end.1,
-            told: n % 2 == 0,
+            told: n.is_multiple_of(2),
             body: body.into(),
         }
     };

@@ -11,10 +11,19 @@ use offshoot::{
     store::{Card, Claiming, Recalled, Snapshot, SqliteStore, Store, recall},
 };
 
-use super::shelf::{Writer, copy, quick_folder, runtime};
+use super::shelf::{Writer, copy, put, quick_folder, runtime};
 use crate::kit::size;
 
 const IDS: [&str; 3] = ["one", "two", "three"];
+
+/// How a store was left.
+#[derive(Clone, Copy, PartialEq)]
+enum Left {
+    /// In order.
+    Closed,
+    /// In the middle of its life.
+    Alive,
+}
 
 /// What there was before anything was damaged.
 struct Original {
@@ -61,11 +70,11 @@ async fn write(folder: &Path) -> SqliteStore {
     store
 }
 
-/// A store that was closed, or one that was left in the middle of its life.
-async fn original(home: &Path, closed: bool) -> Original {
+/// A store of some sessions, and what it says of them.
+async fn original(home: &Path, left: Left) -> Original {
     let (live, folder) = (home.join("live"), home.join("original"));
     let store = write(&live).await;
-    if closed {
+    if left == Left::Closed {
         drop(store);
         copy(&live, &folder);
     } else {
@@ -138,14 +147,14 @@ fn places(length: usize, page: usize, every: usize) -> impl Iterator<Item = usiz
 
 /// Examines the store once for each change of one of its files.
 fn each(
-    closed: bool,
+    left: Left,
     file: &str,
     before: impl Fn(&Path),
     changes: impl Fn(usize) -> Vec<Change>,
 ) -> (usize, Vec<String>) {
     let home = quick_folder();
     let runtime = runtime();
-    let original = runtime.block_on(original(home.path(), closed));
+    let original = runtime.block_on(original(home.path(), left));
     let whole = std::fs::read(original.folder.join(file)).unwrap();
     let changes = changes(whole.len());
     let mut lied = Vec::new();
@@ -158,7 +167,7 @@ fn each(
             Change::Flip(at, mask) => bytes[at] ^= mask,
             Change::Cut(at) => bytes.truncate(at),
         }
-        std::fs::write(case.join(file), bytes).unwrap();
+        put(&case.join(file), bytes);
         let known = lied.len();
         runtime.block_on(examine(&case, &original, &mut lied));
         for lie in &mut lied[known..] {
@@ -206,22 +215,32 @@ fn check((cases, lied): (usize, Vec<String>)) {
 
 #[test]
 fn a_changed_byte_of_a_database_is_told_or_changes_nothing() {
-    check(each(true, "sessions.db", |_| {}, flips(4096)));
+    check(each(Left::Closed, "sessions.db", |_| {}, flips(4096)));
 }
 
 #[test]
 fn a_changed_byte_of_sqlites_own_log_is_told_or_changes_nothing() {
-    check(each(false, "sessions.db-wal", |_| {}, flips(4096 + 24)));
+    check(each(
+        Left::Alive,
+        "sessions.db-wal",
+        |_| {},
+        flips(4096 + 24),
+    ));
 }
 
 #[test]
 fn a_database_without_its_end_is_told() {
-    check(each(true, "sessions.db", |_| {}, cuts(4096)));
+    check(each(Left::Closed, "sessions.db", |_| {}, cuts(4096)));
 }
 
 #[test]
 fn a_log_of_sqlite_without_its_end_is_told() {
-    check(each(false, "sessions.db-wal", |_| {}, cuts(4096 + 24)));
+    check(each(
+        Left::Alive,
+        "sessions.db-wal",
+        |_| {},
+        cuts(4096 + 24),
+    ));
 }
 
 /// Without the chain, which [`recall`] follows, other words in a record are simply other words.
@@ -229,14 +248,14 @@ fn a_log_of_sqlite_without_its_end_is_told() {
 fn twin_a_changed_byte_of_a_record_goes_unseen_where_the_chain_is_not_followed() {
     let home = quick_folder();
     let runtime = runtime();
-    let original = runtime.block_on(original(home.path(), true));
+    let original = runtime.block_on(original(home.path(), Left::Closed));
     let path = original.folder.join("sessions.db");
     let whole = std::fs::read(&path).unwrap();
     let words = b"what is it?";
     let at = whole.windows(words.len()).position(|found| found == words);
     let mut bytes = whole.clone();
     bytes[at.unwrap()] ^= 0x20;
-    std::fs::write(path, bytes).unwrap();
+    put(&path, bytes);
     let store: Arc<dyn Store> = Arc::new(SqliteStore::open(&original.folder).unwrap());
     runtime.block_on(async {
         let id = SessionId::new("one");
@@ -254,7 +273,7 @@ fn twin_a_changed_byte_of_a_record_goes_unseen_where_the_chain_is_not_followed()
 #[test]
 fn twin_a_log_of_sqlite_without_its_end_goes_unseen_where_commits_are_not_counted() {
     let forget = |folder: &Path| std::fs::remove_file(folder.join("sessions.db-head")).unwrap();
-    let (_, lied) = each(false, "sessions.db-wal", forget, |length| {
+    let (_, lied) = each(Left::Alive, "sessions.db-wal", forget, |length| {
         vec![Change::Cut(length / 2)]
     });
     assert!(!lied.is_empty());

@@ -14,7 +14,7 @@ use offshoot::{
     store::{Claiming, Row, SqliteStore, Store, recall},
 };
 
-use super::shelf::{Writer, quick_folder, role, runtime, start_with};
+use super::shelf::{Writer, put, quick_folder, role, runtime, start_with};
 use crate::kit::size;
 
 const EIO: i32 = 5;
@@ -190,7 +190,7 @@ fn say_skipped() {
 
 async fn full_disk(folder: &Path) {
     let ballast = folder.join("ballast");
-    std::fs::write(&ballast, vec![0; BALLAST * 1024]).unwrap();
+    put(&ballast, vec![0; BALLAST * 1024]);
     let path = folder.join("store");
     let store = match SqliteStore::open(&path) {
         Ok(store) => store,

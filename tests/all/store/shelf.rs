@@ -98,6 +98,12 @@ pub(super) fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// Writes a file, as no library of ours would.
+#[expect(clippy::disallowed_methods, reason = "a test damages files")]
+pub(super) fn put(path: &Path, bytes: impl AsRef<[u8]>) {
+    std::fs::write(path, bytes).unwrap();
+}
+
 /// A folder whose files are in memory where the system has such a place: what is tested there is
 /// not whether the disk keeps them.
 pub(super) fn quick_folder() -> tempfile::TempDir {

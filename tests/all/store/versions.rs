@@ -13,7 +13,7 @@ use offshoot::{
     store::{Claiming, Snapshot, SqliteStore, Store, recall},
 };
 
-use super::shelf::{Writer, copy, runtime};
+use super::shelf::{Writer, copy, put, runtime};
 
 /// The versions there have been; a version that was released is never taken away.
 const VERSIONS: [u32; 1] = [1];
@@ -118,7 +118,7 @@ async fn write(golden: &Path) {
     drop(store);
     let _ = std::fs::remove_dir_all(golden);
     copy(home.path(), golden);
-    std::fs::write(golden.join("expected.txt"), text).unwrap();
+    put(&golden.join("expected.txt"), text);
 }
 
 /// Every file of a folder with its bytes.
@@ -148,7 +148,7 @@ fn patch(folder: &Path, at: usize, bytes: &[u8]) {
     let path = folder.join("sessions.db");
     let mut whole = std::fs::read(&path).unwrap();
     whole[at..at + bytes.len()].copy_from_slice(bytes);
-    std::fs::write(path, whole).unwrap();
+    put(&path, whole);
 }
 
 #[test]
@@ -170,14 +170,8 @@ fn what_is_no_store_is_refused_and_left_as_it_is() {
     refused(|home| patch(home, 68, b"else"), corrupt);
     refused(|home| patch(home, 60, &[0; 4]), corrupt);
     refused(|home| patch(home, 0, b"SQLITE"), corrupt);
-    refused(
-        |home| std::fs::write(home.join("sessions.db"), "").unwrap(),
-        corrupt,
-    );
-    refused(
-        |home| std::fs::write(home.join("sessions.db"), "text").unwrap(),
-        corrupt,
-    );
+    refused(|home| put(&home.join("sessions.db"), ""), corrupt);
+    refused(|home| put(&home.join("sessions.db"), "text"), corrupt);
     refused(
         |home| std::fs::remove_file(home.join("sessions.db")).unwrap(),
         corrupt,
