@@ -31,10 +31,6 @@ pub(super) struct Deeds {
 impl Deeds {
     /// Deeds that outlive the process: a line in a file for each.
     #[cfg(feature = "sqlite")]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what tools do is counted outside the log"
-    )]
     pub(super) fn in_file(path: &std::path::Path) -> Self {
         let file = std::fs::File::options()
             .create(true)
