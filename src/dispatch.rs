@@ -128,6 +128,13 @@ impl Board {
         }
     }
 
+    /// A call may run of which something was known until now.
+    pub(crate) fn reopen(&self, index: usize) {
+        if let Some(slot) = self.slots().get_mut(index) {
+            *slot = Slot::Waiting;
+        }
+    }
+
     /// Takes a call from waiting to running. `false` once the board is settled: the call then must
     /// not start, because the transcript says that it never did.
     fn claim(&self, index: usize, ctx: &ToolContext) -> bool {

@@ -57,6 +57,7 @@
 //! | starting programs that end with their scope | `process` |
 //! | hearing everything | [`Tracer`]; `JsonLines` writes it to a file |
 //! | limits on steps, tokens, money and time | [`Budget`] |
+//! | keeping sessions, going on after a death, forks | [`store`], [`SessionBuilder::store`], [`SessionBuilder::resume`] |
 //! | long conversations | [`CompactionSettings`]; [`Transcript`] is the history itself |
 //! | failures and what to do about them | [`Error`], [`ErrorKind`], [`StopReason`] |
 //! | another kind of agent behind the same session | [`Backend`], [`Conversation`], [`Grant`] |

@@ -16,7 +16,7 @@ use aho_corasick::AhoCorasick;
 pub use self::stream::RedactorStream;
 
 /// What stands in the place of a secret.
-const REDACTED: &str = "[redacted]";
+pub(crate) const REDACTED: &str = "[redacted]";
 /// A shorter secret would be found in innocent text.
 const MIN_CHARS: usize = 8;
 /// A longer secret is a file, not a secret.

@@ -181,6 +181,7 @@ fn step(n: u64) -> Vec<Record> {
             message,
             model: "claude-sonnet".into(),
             stop: "tool_use".into(),
+            runs: true,
             usage: Some(Usage::default()),
             charged: Usage::default(),
             cost: Cost::default(),

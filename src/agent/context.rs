@@ -74,6 +74,8 @@ async fn summarise(live: &mut Live<'_>, lines: &Thresholds) -> Result<Option<Cha
         Some(Verdict::Change(words)) => Some(words),
         Some(Verdict::Refuse(_)) => return Ok(None),
     };
+    // What the model will see is safe before it sees it.
+    live.commit().await?;
     // A summary is a model call like any other: admitted before, charged after.
     if let Err(spent) = live.talk.grant.meter.admit() {
         return Err(StopReason::BudgetSpent {

@@ -253,6 +253,7 @@ impl<'a> Live<'a> {
                 let heard = Heard {
                     model: &model,
                     stop,
+                    runs: false,
                     usage,
                     cost,
                 };

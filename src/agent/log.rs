@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct Heard<'a> {
     pub(super) model: &'a str,
     pub(super) stop: &'a str,
+    /// Whether its calls are to be run.
+    pub(super) runs: bool,
     pub(super) usage: Usage,
     pub(super) cost: Cost,
 }
@@ -31,6 +33,7 @@ impl<'a> Heard<'a> {
         Self {
             model,
             stop: "cancelled",
+            runs: false,
             usage: Usage::default(),
             cost: Cost::default(),
         }
@@ -41,6 +44,7 @@ impl<'a> Heard<'a> {
             message,
             model: self.model.into(),
             stop: self.stop.into(),
+            runs: self.runs,
             usage,
             charged: self.usage,
             cost: self.cost,

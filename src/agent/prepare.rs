@@ -6,7 +6,10 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use serde_json::Value;
 
-use super::{live::Live, recall::Fate};
+use super::{
+    live::Live,
+    recall::{Fate, in_doubt},
+};
 use crate::{
     dispatch::Plan,
     hook::Verdict,
@@ -28,30 +31,44 @@ pub(super) enum Checked {
     Wrong(ToolResult),
     /// A person decides.
     Ask(Asking),
-    /// It ran in an earlier life, and this is its result.
-    Known(ToolResult),
+    /// It ran in an earlier life, and its result is on the board.
+    Known,
 }
 
 /// A call that waits for a person.
 pub(super) struct Asking {
     pub(super) question: Question,
     tool: Arc<dyn Tool>,
+    /// It may have run in an earlier life.
+    doubtful: bool,
 }
 
-/// Checks one call: arguments, hooks, then the rules on what the hooks made of it.
+/// Checks one call. What became of it in an earlier life counts for more than anything else.
 pub(super) async fn check(
     live: &Live<'_>,
     index: usize,
     call: &ToolCall,
     fate: Option<&Fate>,
 ) -> Checked {
-    let talk = &live.talk;
-    let answered = |outcome, text: String| ToolResult::text(call, outcome, text);
     match fate {
-        Some(Fate::Landed(result)) => return Checked::Known(result.clone()),
+        Some(Fate::Landed(_)) => return Checked::Known,
         Some(Fate::Lost(result)) => return Checked::Plan(Plan::Answered(result.clone())),
         _ => {}
     }
+    let checked = judge(live, index, call, fate).await;
+    match (fate, checked) {
+        // Nobody says of a call that may have run that it did not.
+        (Some(Fate::Doubtful), Checked::Plan(Plan::Answered(_)) | Checked::Wrong(_)) => {
+            Checked::Plan(Plan::Answered(in_doubt(call)))
+        }
+        (_, checked) => checked,
+    }
+}
+
+/// Arguments, hooks, then the rules on what the hooks made of it.
+async fn judge(live: &Live<'_>, index: usize, call: &ToolCall, fate: Option<&Fate>) -> Checked {
+    let talk = &live.talk;
+    let answered = |outcome, text: String| ToolResult::text(call, outcome, text);
     if index >= MAX_CALLS {
         let text = format!("only {MAX_CALLS} calls of one message are run; make fewer at once");
         return Checked::Wrong(answered(Outcome::Failed, text));
@@ -65,13 +82,22 @@ pub(super) async fn check(
         Err(refusal) => return Checked::Plan(Plan::Answered(refusal)),
     };
     let ruling = match (ruling(live, &*tool, &input), fate) {
-        // Somebody must decide whether it is done a second time.
-        (Ruling::Allow | Ruling::Ask(_), Some(Fate::Doubtful(why))) => Ruling::Ask(why.clone()),
-        // A person's yes is not asked for twice.
-        (Ruling::Ask(_), Some(Fate::Allowed(None))) => Ruling::Allow,
-        (Ruling::Ask(_), Some(Fate::Allowed(Some(changed)))) => {
-            let changed = serde_json::from_str(changed.as_str()).unwrap_or(Value::Null);
-            return Checked::Plan(answered_with(live, call, changed).await);
+        (Ruling::Allow | Ruling::Ask(_), Some(Fate::Doubtful)) => Ruling::Ask(format!(
+            "the program stopped while `{}` ran, and nobody knows whether it took effect; yes runs \
+             it once more",
+            call.name
+        )),
+        // A person's yes is not asked for twice, where it was to these arguments.
+        (Ruling::Allow | Ruling::Ask(_), Some(Fate::Allowed { asked, changed }))
+            if *asked == input =>
+        {
+            match changed {
+                None => Ruling::Allow,
+                Some(changed) => {
+                    let changed = serde_json::from_str(changed.as_str()).unwrap_or(Value::Null);
+                    return Checked::Plan(answered_with(live, call, changed).await);
+                }
+            }
         }
         (ruling, _) => ruling,
     };
@@ -81,6 +107,9 @@ pub(super) async fn check(
             Checked::Plan(Plan::Answered(answered(Outcome::Denied, denied(&reason))))
         }
         Ruling::Ask(reason) => match (talk.grant.rules.unasked(), &talk.grant.asker) {
+            (Unasked::Allow, None) if matches!(fate, Some(Fate::Doubtful)) => {
+                Checked::Plan(Plan::Answered(in_doubt(call)))
+            }
             (Unasked::Allow, None) => Checked::Plan(Plan::Run { tool, input }),
             (Unasked::Deny, None) => {
                 let reason = format!("{reason}, and nobody is there to ask");
@@ -99,6 +128,7 @@ pub(super) async fn check(
                     reason,
                 },
                 tool,
+                doubtful: matches!(fate, Some(Fate::Doubtful)),
             }),
         },
     }
@@ -156,6 +186,9 @@ pub(super) async fn ask(
         }
     };
     let Some(answer) = live.scope.race(either).await? else {
+        if asking.doubtful {
+            return Some(Plan::Answered(in_doubt(call)));
+        }
         let text = "A more urgent message came before anybody had answered. It did not run.";
         return Some(Plan::Answered(ToolResult::text(
             call,
@@ -174,7 +207,10 @@ pub(super) async fn ask(
         }
         Answer::AllowWith(input) => live.scope.race(answered_with(live, call, input)).await?,
     };
-    Some(plan)
+    Some(match plan {
+        Plan::Answered(_) if asking.doubtful => Plan::Answered(in_doubt(call)),
+        plan => plan,
+    })
 }
 
 /// Arguments that a person changed are checked again, against the schema, the hooks and the deny

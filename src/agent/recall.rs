@@ -2,16 +2,21 @@
 //! Refuses to guess about effects: a call that may have run is said to be in doubt.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Mutex, PoisonError},
 };
+
+use serde_json::Value;
 
 use super::live::Live;
 use crate::{
     backend::Grant,
-    id::{CallId, TurnId},
-    message::{Outcome, RawJson, ToolCall, ToolResult},
+    dispatch::Board,
+    event::Ground,
+    id::{CallId, SessionId, TurnId},
+    message::{Note, Outcome, RawJson, ToolCall, ToolResult, Urgency},
     permission::{Pending, Question},
+    redact::REDACTED,
     store::{Body, Doubt, LoggedEffect, LostChild, LostChildren},
     transcript::Transcript,
 };
@@ -26,11 +31,19 @@ pub(super) struct Recalled {
 }
 
 /// A turn that a death cut short.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub(super) struct Left {
     /// The turn by which the keys of its calls are known.
     pub(super) turn: TurnId,
+    /// The session by which they are known, where it is not this one.
+    pub(super) session: Option<SessionId>,
     /// Calls that have no result in the conversation yet.
     open: bool,
+    /// None of them was begun, answered or asked about.
+    pub(super) untouched: bool,
     fates: HashMap<CallId, Fate>,
     /// Questions that wait for a person again, from now on.
     waiting: Mutex<HashMap<String, Pending>>,
@@ -43,10 +56,13 @@ pub(super) enum Fate {
     Landed(ToolResult),
     /// It will not run again; this is what the model reads.
     Lost(ToolResult),
-    /// It may have run, and somebody must decide: this is why.
-    Doubtful(String),
-    /// A person has said yes, maybe to other arguments, and it did not begin.
-    Allowed(Option<RawJson>),
+    /// It may have run, and somebody must decide whether it runs once more.
+    Doubtful,
+    /// A person has said yes to these arguments, or to others in their place.
+    Allowed {
+        asked: Value,
+        changed: Option<RawJson>,
+    },
     /// A person was asked and has not answered.
     Asked(Question),
 }
@@ -58,6 +74,23 @@ impl Left {
 
     pub(super) fn fate(&self, call: &CallId) -> Option<&Fate> {
         self.fates.get(call)
+    }
+
+    /// Puts what is known of the calls on the board before anything else is asked about any of them:
+    /// however the turn ends, nothing that may have run is said not to have.
+    pub(super) fn lay_out(&self, board: &Board, logged: &mut HashSet<CallId>) {
+        for (index, call) in board.calls().iter().enumerate() {
+            let result = match self.fate(&call.id) {
+                Some(Fate::Landed(result)) => {
+                    logged.insert(call.id.clone());
+                    result.clone()
+                }
+                Some(Fate::Lost(result)) => result.clone(),
+                Some(Fate::Doubtful) => in_doubt(call),
+                _ => continue,
+            };
+            board.land(index, result);
+        }
     }
 
     /// The question, which may have been answered since the session was opened again.
@@ -84,8 +117,13 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
     };
     // The log is the truth, and what the recipe began with is in it.
     *transcript = Transcript::new();
+    for place in grant.log.places(grant.scope.path()) {
+        // No place is given twice.
+        grant.desk.next_place(place.name());
+    }
+    hear_of_lost(grant);
     let mut known: HashMap<CallId, Known> = HashMap::new();
-    let mut running = false;
+    let (mut running, mut runnable) = (false, true);
     let mut called_in = memory.turn;
     for record in memory.records {
         match record.body {
@@ -94,9 +132,15 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
                 running = true;
                 transcript.push_user(message);
             }
-            Body::Assistant { message, usage, .. } => {
+            Body::Assistant {
+                message,
+                usage,
+                runs,
+                ..
+            } => {
                 land(transcript, &mut known);
                 transcript.push_assistant(message, usage);
+                runnable = runs;
                 (running, called_in) = (true, record.turn);
             }
             Body::Intent { call, effect, .. } => {
@@ -104,7 +148,8 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
             }
             Body::Result { result, .. } => {
                 let call = result.call.clone();
-                known.entry(call).or_default().result = Some(result);
+                // The first one stands: what comes after it was not known better.
+                known.entry(call).or_default().result.get_or_insert(result);
             }
             Body::Asked {
                 id,
@@ -146,7 +191,14 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
     }
     // A child lives for one turn: one that had its end and was not buried yet has it again.
     running |= grant.scope.depth() > 0 && transcript.ends_with_words();
-    let left = running.then(|| left(grant, transcript, known, called_in));
+    if !runnable {
+        let text = "This answer was cut off or refused before its calls could run. They did not.";
+        transcript.close_open(Outcome::NeverStarted, text);
+    }
+    let left = running.then(|| Left {
+        session: memory.session,
+        ..left(grant, transcript, known, called_in)
+    });
     Recalled {
         turn: memory.turn,
         left,
@@ -165,6 +217,21 @@ fn land(transcript: &mut Transcript, known: &mut HashMap<CallId, Known>) {
     }
 }
 
+/// Children in the background of whose end the agent has not heard.
+fn hear_of_lost(grant: &Grant) {
+    let mine = |child: &&LostChild| {
+        child.ground == Ground::Background && child.is_child_of(grant.scope.path())
+    };
+    for child in grant.log.lost().iter().filter(mine) {
+        let note = Note {
+            from: child.path.to_string(),
+            text: child.report(),
+            urgency: Urgency::NextStep,
+        };
+        grant.desk.mailbox().push_control(note).ok();
+    }
+}
+
 fn left(
     grant: &Grant,
     transcript: &Transcript,
@@ -172,6 +239,7 @@ fn left(
     turn: TurnId,
 ) -> Left {
     let open = transcript.open_calls();
+    let untouched = known.is_empty();
     let mut fates = HashMap::new();
     let mut waiting = HashMap::new();
     for &call in &open {
@@ -188,7 +256,9 @@ fn left(
     }
     Left {
         turn,
+        session: None,
         open: !open.is_empty(),
+        untouched,
         fates,
         waiting: Mutex::new(waiting),
     }
@@ -198,24 +268,42 @@ fn fate(grant: &Grant, call: &ToolCall, known: Known) -> Option<Fate> {
     if let Some(result) = known.result {
         return Some(Fate::Landed(result));
     }
+    if call.input.as_str().contains(REDACTED) {
+        let text = "The program stopped before this call was done, and its arguments held a secret \
+            that is not kept. It was not run again.";
+        return Some(Fate::Lost(ToolResult::text(
+            call,
+            Outcome::Interrupted,
+            text,
+        )));
+    }
     let policies = grant.log.policies();
-    if let Some(effect) = known.effect {
-        let child = grant.log.lost_child(&call.id);
-        return match (&child, policies.children, policies.doubt) {
-            _ if effect.may_repeat() => None,
+    let repeats = known.effect.is_none_or(LoggedEffect::may_repeat);
+    if !repeats {
+        return match grant.log.lost_child(grant.scope.path(), &call.id) {
+            Some(child) if child.ended.is_some() => {
+                let outcome = child.ended.unwrap_or(Outcome::Interrupted);
+                Some(Fate::Lost(ToolResult::text(call, outcome, child.report())))
+            }
             // It goes on where it was, so nothing it did is done a second time.
-            (Some(_), LostChildren::Restart, _) => None,
-            (Some(child), LostChildren::Report, _) => Some(Fate::Lost(lost_agent(call, child))),
-            (None, _, Doubt::Report) => Some(Fate::Lost(in_doubt(call))),
-            (None, _, Doubt::Ask) => Some(Fate::Doubtful(format!(
-                "the program stopped while `{}` ran, and nobody knows whether it took effect; \
-                 yes runs it once more",
-                call.name
-            ))),
+            Some(child) if child.can_go_on && policies.children == LostChildren::Restart => None,
+            Some(child) if child.is_call => {
+                let text = child.report();
+                Some(Fate::Lost(ToolResult::text(
+                    call,
+                    Outcome::Interrupted,
+                    text,
+                )))
+            }
+            _ if policies.doubt == Doubt::Ask => Some(Fate::Doubtful),
+            _ => Some(Fate::Lost(in_doubt(call))),
         };
     }
     match (known.answered, known.asked) {
-        (Some((true, input)), _) => Some(Fate::Allowed(input)),
+        (Some((true, changed)), asked) => Some(Fate::Allowed {
+            asked: asked.map(|asked| asked.input).unwrap_or_default(),
+            changed,
+        }),
         (Some((false, _)), _) => {
             let text = "Permission denied: the person who was asked said no. The tool did not run.";
             Some(Fate::Lost(ToolResult::text(call, Outcome::Denied, text)))
@@ -225,12 +313,9 @@ fn fate(grant: &Grant, call: &ToolCall, known: Known) -> Option<Fate> {
     }
 }
 
-fn in_doubt(call: &ToolCall) -> ToolResult {
+/// What the model reads of a call that may have run.
+pub(super) fn in_doubt(call: &ToolCall) -> ToolResult {
     let text = "The program stopped while this tool ran. Whether it took effect is not known, and \
         it was not run again: look before you repeat it.";
     ToolResult::text(call, Outcome::Interrupted, text)
-}
-
-fn lost_agent(call: &ToolCall, child: &LostChild) -> ToolResult {
-    ToolResult::text(call, Outcome::Interrupted, child.report())
 }

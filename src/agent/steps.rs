@@ -8,15 +8,15 @@ use std::{
 
 use serde_json::Value;
 
-use super::live::Live;
+use super::{live::Live, recall::Left};
 use crate::{
     budget::Spent,
     dispatch::{Board, Plan, Terms},
     error::{Error, ErrorKind},
     event::{EventKind, StopReason},
     hook::{Preamble, Verdict},
-    id::TurnId,
     message::{Message, Outcome, Part, ToolResult},
+    provider::Stop,
     scope::Scope,
     spec::Effect,
 };
@@ -164,6 +164,14 @@ pub(super) fn inputs(plans: &[Plan]) -> Vec<Value> {
     plans.iter().map(input).collect()
 }
 
+/// Whether the calls of an answer that stopped so are to be run.
+pub(super) fn may_run(stop: &Stop) -> bool {
+    !matches!(
+        stop,
+        Stop::Refused { .. } | Stop::ContextFull | Stop::Length
+    )
+}
+
 /// What a repetition of each call would do.
 pub(super) fn effects(plans: &[Plan]) -> Vec<Effect> {
     let effect = |plan: &Plan| match plan {
@@ -175,7 +183,7 @@ pub(super) fn effects(plans: &[Plan]) -> Vec<Effect> {
 
 /// What all calls of a message have in common. Calls that are run again after a death have the key
 /// that they had in their own turn.
-pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Terms {
+pub(super) fn terms(live: &Live<'_>, scope: &Scope, left: Option<&Left>) -> Terms {
     let recipe = live.talk.recipe();
     Terms {
         scope: scope.clone(),
@@ -185,8 +193,10 @@ pub(super) fn terms(live: &Live<'_>, scope: &Scope, turn: Option<TurnId>) -> Ter
         log: live.talk.grant.log.clone(),
         above: live.talk.grant.clone().sealed(),
         origin: live.origin.clone(),
-        session: live.talk.grant.session.clone(),
-        called_in: turn.unwrap_or(live.origin.turn),
+        session: left
+            .and_then(|left| left.session.clone())
+            .unwrap_or_else(|| live.talk.grant.session.clone()),
+        called_in: left.map_or(live.origin.turn, |left| left.turn),
         deadline: recipe.tool_deadline,
         output_cap: recipe.output_cap,
     }

@@ -56,6 +56,12 @@ pub(super) fn run(
                 let calls = if left.is_some() {
                     // Without a message of its own, the turn is this one gone on with.
                     said = message.is_none();
+                    // The hook that looks at answers may not have had its say.
+                    if left.as_ref().is_some_and(|left| left.untouched)
+                        && let Some(reason) = steps::after_response(&live).await
+                    {
+                        break 'turn reason;
+                    }
                     live.open_calls()
                 } else {
                     // 2: the message, past the hooks, into the transcript
@@ -172,7 +178,8 @@ pub(super) fn run(
                         yield origin.event(EventKind::Skipped { what, count });
                     }
                     let (stop, raw) = fold.stop.take().unwrap_or((Stop::Unknown, String::new()));
-                    let record = Heard { model: &model, stop: &raw, usage, cost };
+                    let runs = steps::may_run(&stop);
+                let record = Heard { model: &model, stop: &raw, runs, usage, cost };
                     live.heard(fold.into_message(), record);
                     yield origin.event(EventKind::MessageEnd { model, stop: raw.clone(), usage, cost });
                     if let Some(reason) = steps::after_response(&live).await {
@@ -216,6 +223,9 @@ pub(super) fn run(
                 };
                 // 12: may they run?
                 let board = Board::new(calls);
+                if let Some(left) = &left {
+                    left.lay_out(&board, &mut live.landed);
+                }
                 live.board = Some(board.clone());
                 let mut plans = Vec::with_capacity(board.calls().len());
                 let mut wrong = 0;
@@ -231,11 +241,7 @@ pub(super) fn run(
                             wrong += 1;
                             Plan::Answered(result)
                         }
-                        Checked::Known(result) => {
-                            live.landed.insert(call.id.clone());
-                            board.land(index, result);
-                            Plan::Landed
-                        }
+                        Checked::Known => Plan::Landed,
                         Checked::Ask(asking) => {
                             let question = &asking.question;
                             if let Err(stop) = live.asked(question).await {
@@ -258,12 +264,15 @@ pub(super) fn run(
                             }
                         }
                     };
+                    if matches!(plan, Plan::Run { .. }) {
+                        board.reopen(index);
+                    }
                     plans.push(plan);
                 }
                 // 13, 14: they run
                 let inputs = steps::inputs(&plans);
                 let part = live.scope.part();
-                let terms = steps::terms(&live, &part, left.as_ref().map(|left| left.turn));
+                let terms = steps::terms(&live, &part, left.as_ref());
                 let effects = steps::effects(&plans);
                 let mut interrupted = std::pin::pin!(live.interrupted());
                 let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));

@@ -105,9 +105,10 @@ impl Grant {
 
     /// Where hooks are told they are called.
     pub fn at(&self, turn: TurnId) -> HookContext {
-        HookContext::new(self.session.clone(), turn, self.scope.clone())
-            .environment(self.environment.clone())
-            .resumed(self.log.is_resumed())
+        let at = HookContext::new(self.session.clone(), turn, self.scope.clone());
+        let mut at = at.environment(self.environment.clone());
+        at.resumed = self.log.is_resumed();
+        at
     }
 
     /// The grant of the agent that calls a tool, for tools that open agents; `None` when the tool

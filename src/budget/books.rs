@@ -237,6 +237,12 @@ impl Books {
         Ok(())
     }
 
+    /// Books so many of something, whether they are there or not.
+    pub(super) fn book(&mut self, id: Id, limit: Limit, count: u64) {
+        let draw = self.draw(id, limit);
+        self.pots.book(draw, count);
+    }
+
     /// Gives one of something back.
     pub(super) fn give(&mut self, id: Id, limit: Limit) {
         let draw = self.draw(id, limit);

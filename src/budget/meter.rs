@@ -142,14 +142,7 @@ impl Meter {
             Some((meter, place)) => (meter, Some(place)),
             None => (self.clone(), None),
         };
-        {
-            let mut books = meter.books();
-            for _ in 0..usage.requests {
-                if books.take(meter.id(), Limit::Turns).is_err() {
-                    break;
-                }
-            }
-        }
+        meter.books().book(meter.id(), Limit::Turns, usage.requests);
         meter.charge(usage, cost);
     }
 

@@ -58,6 +58,8 @@ mod tests;
 
 use std::time::Duration;
 
+use crate::usage::{Cost, Usage};
+
 pub use self::{
     ledger::{MAX_LEDGER_ROWS, MORE},
     meter::Meter,
@@ -126,6 +128,16 @@ impl Budget {
             spawns: least(self.spawns, other.spawns),
             processes: least(self.processes, other.processes),
         }
+    }
+
+    /// What is left of it when this was spent before.
+    #[must_use]
+    pub(crate) fn without(mut self, usage: &Usage, cost: Cost) -> Self {
+        let less = |limit: Option<u64>, spent: u64| limit.map(|limit| limit.saturating_sub(spent));
+        self.turns = less(self.turns, usage.requests);
+        self.tokens = less(self.tokens, usage.total());
+        self.micros = less(self.micros, cost.micros);
+        self
     }
 
     /// With a limit on model calls.

@@ -34,7 +34,6 @@ pub(super) fn brief(record: &Record) -> String {
             };
             format!("{what} with {model}{lost}")
         }
-        Body::TurnStart { text } => format!("turn begins: {text}"),
         Body::User { message } => format!("user: {}", words(message)),
         Body::Assistant { message, .. } => format!("assistant: {}", words(message)),
         Body::Intent {

@@ -9,6 +9,7 @@ use super::{
     exit::Exit,
     find::find,
     home,
+    progress::during,
     render::{Reader, write_out},
     resume::session_argument,
     terminal::{Stream, painted, print_error},
@@ -64,7 +65,7 @@ async fn laid(matches: &ArgMatches) -> Result<Difference> {
     let name = |name: &str| matches.get_one::<String>(name).cloned().unwrap_or_default();
     let left = find(&store, &name("session")).await?.id;
     let right = find(&store, &name("other")).await?.id;
-    lay(&store, &left, &right).await
+    during("comparing", lay(&store, &left, &right)).await
 }
 
 fn value(difference: &Difference) -> Value {

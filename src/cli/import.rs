@@ -15,13 +15,14 @@ use super::{
     brief::count,
     exit::{self, Exit},
     home,
-    progress::Progress,
+    progress::{Progress, during},
     render::{Reader, write_out},
     terminal::{harmless, say},
 };
 use crate::{
     error::{Error, ErrorKind, Result},
     id::SessionId,
+    redact::Redactor,
     session::Session,
     store::{Foreign, MAX_LINE, Store, import as import_lines, is_export},
 };
@@ -82,7 +83,9 @@ async fn claude(
         let line = line.map_err(|error| failed = Some(error));
         line.ok()
     }));
-    let foreign = Foreign::from_claude(lines);
+    let foreign = Foreign::from_claude(lines).redacting(Redactor::from_env());
+    // Its bar makes room for the next.
+    drop(source);
     if let Some(error) = failed {
         return Err(error);
     }
@@ -92,7 +95,7 @@ async fn claude(
         return Err(Error::new(ErrorKind::Config, text).with_hint(left));
     }
     let (left_out, messages) = (foreign.left_out, foreign.messages.len());
-    let repairs = Session::adopt(store, id, foreign).await?;
+    let repairs = during("importing", Session::adopt(store, id, foreign)).await?;
     let mut lines = vec![count(messages as u64, "message")];
     if !left_out.is_nothing() {
         lines.push(format!("left out: {left_out}"));

@@ -46,6 +46,12 @@ pub(super) struct Found {
     pub(super) card: Card,
 }
 
+/// Where the session's log is kept.
+pub(super) struct Shelf {
+    store: Arc<dyn Store>,
+    id: SessionId,
+}
+
 /// The flags of every verb that runs an agent.
 pub(super) fn arguments(command: Command) -> Command {
     let value = |name: &'static str, metavar: &'static str, help: &'static str| {
@@ -175,46 +181,54 @@ impl Wanted {
         Ok(Some(Found { store, card }))
     }
 
-    /// Tells the session of its log. What a person should know is noted.
-    pub(super) async fn apply(
+    /// Where the log goes; `None` where none is kept, which is noted when one was wanted.
+    pub(super) async fn shelf(
+        &self,
+        found: Option<&Found>,
+        notes: &mut Vec<String>,
+    ) -> Option<Shelf> {
+        self.durability?;
+        if let Some(found) = found {
+            return Some(Shelf {
+                store: found.store.clone(),
+                id: found.card.id.clone(),
+            });
+        }
+        match fresh().await {
+            Ok(shelf) => Some(shelf),
+            Err(error) => {
+                let why = error.hint().map(|hint| format!(" ({hint})"));
+                let why = why.unwrap_or_default().replace('\n', " ");
+                notes.push(format!("no log of this session is kept: {error}{why}"));
+                None
+            }
+        }
+    }
+
+    /// Tells the session of its log.
+    pub(super) fn apply(
         &self,
         session: SessionBuilder,
-        found: Option<&Found>,
+        shelf: Option<Shelf>,
         folder: &str,
-        notes: &mut Vec<String>,
     ) -> SessionBuilder {
-        let Some(durability) = self.durability else {
+        let (Some(durability), Some(Shelf { store, id })) = (self.durability, shelf) else {
             return session;
         };
         let session = session
+            .store_arc(store)
+            .redacting(Redactor::from_env())
             .durability(durability)
             .on_doubt(self.doubt)
             .on_lost_children(self.children)
             .folder(folder);
-        let Some(found) = found else {
-            return match fresh().await {
-                Ok((store, id)) => session
-                    .store_arc(store)
-                    .redacting(Redactor::from_env())
-                    .id(id),
-                Err(error) => {
-                    let why = error.hint().map(|hint| format!(" ({hint})"));
-                    let why = why.unwrap_or_default().replace('\n', " ");
-                    notes.push(format!("no log of this session is kept: {error}{why}"));
-                    session
-                }
-            };
-        };
-        let session = session
-            .store_arc(found.store.clone())
-            .redacting(Redactor::from_env());
-        let id = found.card.id.clone();
         match &self.begin {
+            Begin::Fresh => session.id(id),
             Begin::Fork { at, .. } => session.fork(id, *at),
             Begin::Resume(Goes {
                 take_over: true, ..
             }) => session.take_over(id),
-            _ => session.resume(id),
+            Begin::Resume(_) | Begin::Continue => session.resume(id),
         }
     }
 
@@ -225,11 +239,11 @@ impl Wanted {
 }
 
 /// A store that can be written to, for it has just been.
-async fn fresh() -> Result<(Arc<dyn Store>, SessionId)> {
+async fn fresh() -> Result<Shelf> {
     let store = home::store()?;
     let id = SessionId::random();
     drop(store.claim(&id, Claiming::IfFree).await?);
-    Ok((store, id))
+    Ok(Shelf { store, id })
 }
 
 /// What became of a session that goes on, as lines for people.

@@ -26,16 +26,13 @@ pub(super) struct Hold(#[expect(dead_code, reason = "kept for its drop")] MutexG
 ///
 /// Cancel safety: dropping the future gives up the place in the queue.
 pub(super) async fn take() -> Hold {
-    if let Ok(hold) = KEYBOARD.try_lock() {
+    let mut next = std::pin::pin!(KEYBOARD.lock());
+    if let Poll::Ready(hold) = futures::poll!(next.as_mut()) {
         return Hold(hold);
     }
-    // In the queue first: whoever hears of it gives the keyboard up and takes it again at once.
-    let mut place = std::pin::pin!(KEYBOARD.lock());
-    if let Poll::Ready(hold) = futures::poll!(&mut place) {
-        return Hold(hold);
-    }
+    // In the queue first: whoever only looks gives the keyboard up and at once wants it again.
     WANTED.notify_one();
-    Hold(place.await)
+    Hold(next.await)
 }
 
 /// Waits until somebody wants what one holds, for those who hold it and only look.

@@ -10,6 +10,7 @@ use super::live::Live;
 use super::{
     home,
     keep::{self, Wanted},
+    progress::during,
     project,
     run::Ear,
     terminal::{Stream, TerminalAsker, painted},
@@ -102,6 +103,7 @@ pub(super) async fn open(
     let system = matches.get_one::<String>("system");
     let system = system.map_or(SYSTEM, String::as_str);
     let permissions = project::permissions(matches, permissions(matches)?, &settings);
+    let shelf = wanted.shelf(found.as_ref(), &mut notes).await;
     let agent = Agent::builder_for(model);
     let mut agent = project::system(agent, system, &settings)
         .tools(reading)
@@ -139,10 +141,8 @@ pub(super) async fn open(
         session = session.tracer(Writes(lines.clone()));
         trace = Some(Trace(lines));
     }
-    let session = wanted
-        .apply(session, found.as_ref(), &folder, &mut notes)
-        .await;
-    let session = session.open().await?;
+    let session = wanted.apply(session, shelf, &folder);
+    let session = during("opening the session", session.open()).await?;
     if let Some(found) = &found {
         keep::tidings(&session, found, &folder, &mut notes);
     }

@@ -13,6 +13,24 @@ const SHOWN_AFTER: Duration = Duration::from_secs(1);
 /// How often the bar is drawn again.
 const DRAWS_A_SECOND: u8 = 10;
 
+/// How often one looks at work that does not say how far it is.
+const LOOK: Duration = Duration::from_millis(100);
+
+/// Does some work that does not say how far it is.
+///
+/// Cancel safety: that of the work.
+pub(super) async fn during<T>(what: &'static str, work: impl Future<Output = T>) -> T {
+    let mut progress = Progress::new(what, 0);
+    let mut work = std::pin::pin!(work);
+    loop {
+        tokio::select! {
+            biased;
+            out = &mut work => return out,
+            () = tokio::time::sleep(LOOK) => progress.add(0),
+        }
+    }
+}
+
 /// How far some work is. Gone from the screen when this is dropped.
 pub(super) struct Progress {
     what: &'static str,
@@ -23,7 +41,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    /// Of so many steps.
+    /// Of so many steps; 0 when nobody knows how many.
     pub(super) fn new(what: &'static str, total: u64) -> Self {
         Self {
             what,
@@ -41,7 +59,10 @@ impl Progress {
             self.bar = Some(self.show());
         }
         if let Some(bar) = &self.bar {
-            bar.set_position(self.done.min(self.total));
+            match self.total {
+                0 => bar.tick(),
+                total => bar.set_position(self.done.min(total)),
+            }
         }
     }
 
@@ -52,7 +73,10 @@ impl Progress {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(self.total), target);
-        let style = ProgressStyle::with_template("{msg} [{bar:30}] {percent}% · {eta} left");
+        let style = ProgressStyle::with_template(match self.total {
+            0 => "{msg} {spinner} {elapsed}",
+            _ => "{msg} [{bar:30}] {percent}% · {eta} left",
+        });
         if let Ok(style) = style {
             bar.set_style(style.progress_chars("=> "));
         }

@@ -36,7 +36,7 @@ pub(super) async fn replay(matches: &ArgMatches) -> Result<Exit> {
             Ok(row) => row,
             Err(error) => {
                 let reader: Reader = write_out(&text);
-                return reader.exit().map_or(Err(error), Ok);
+                return reader.exit().ok_or(error);
             }
         };
         progress.add(1);

@@ -11,6 +11,7 @@ use super::{
     find::find,
     home,
     keep::Wanted,
+    progress::during,
     run::{prompt, run_in, task},
 };
 use crate::{
@@ -50,7 +51,8 @@ pub(super) async fn resume(matches: &ArgMatches) -> Result<Exit> {
         let words = prompt(Some(words))?;
         return run_in(matches, task(words), OnChildren::Wait, wanted).await;
     }
-    if recall(&store, &card.id).await?.unfinished {
+    let recalled = during("reading the session", recall(&store, &card.id));
+    if recalled.await?.unfinished {
         // Its mail waits for nobody; the turn that was cut short is what is left to do.
         return run_in(matches, Task::mail(), OnChildren::Wait, wanted).await;
     }

@@ -19,6 +19,16 @@ pub(super) const MAX_KEPT_OUTPUT: u64 = 64 * 1024 * 1024;
 /// Pieces on their way to the store; when it is slower than the tool by more, keeping ends.
 const MAX_FLYING: usize = 4;
 
+/// Whether more is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    More,
+    /// A limit was reached, or the store is too slow.
+    Enough,
+    /// The store failed.
+    Failed,
+}
+
 /// Keeps an output in a store.
 pub(super) struct Whole {
     store: Arc<dyn Store>,
@@ -26,8 +36,7 @@ pub(super) struct Whole {
     flying: VecDeque<BoxFuture<'static, Result<String>>>,
     names: Vec<String>,
     bytes: u64,
-    /// No more is taken: a limit was reached or the store failed.
-    over: bool,
+    takes: Takes,
     mask: Option<Mask>,
 }
 
@@ -70,7 +79,17 @@ impl Whole {
             flying: VecDeque::new(),
             names: Vec::new(),
             bytes: 0,
-            over: false,
+            takes: Takes::More,
+        }
+    }
+
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "the condition that its name ends with"
+    )]
+    fn enough_if(&mut self, reached: bool) {
+        if reached && self.takes == Takes::More {
+            self.takes = Takes::Enough;
         }
     }
 
@@ -80,27 +99,27 @@ impl Whole {
         while let Some(first) = self.flying.front_mut() {
             match first.now_or_never() {
                 Some(Ok(name)) => self.names.push(name),
-                Some(Err(_)) => self.over = true,
+                Some(Err(_)) => self.takes = Takes::Failed,
                 None => break,
             }
             self.flying.pop_front();
         }
-        self.over |= self.flying.len() > MAX_FLYING;
+        self.enough_if(self.flying.len() > MAX_FLYING);
     }
 }
 
 impl Whole {
     fn add(&mut self, mut bytes: &[u8]) {
         // Something comes after the limit.
-        self.over |= !bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT;
-        while !bytes.is_empty() && !self.over {
+        self.enough_if(!bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT);
+        while !bytes.is_empty() && self.takes == Takes::More {
             let left = MAX_KEPT_OUTPUT - self.bytes;
             let room = (KEPT_PIECE - self.buffer.len()).min(left as usize);
             let (now, later) = bytes.split_at(room.min(bytes.len()));
             self.buffer.extend_from_slice(now);
             self.bytes += now.len() as u64;
             bytes = later;
-            self.over |= !bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT;
+            self.enough_if(!bytes.is_empty() && self.bytes == MAX_KEPT_OUTPUT);
             if self.buffer.len() == KEPT_PIECE {
                 self.send();
             }
@@ -125,6 +144,9 @@ impl Keeper for Whole {
             self.add(rest.as_bytes());
         }
         async move {
+            if self.takes == Takes::Failed {
+                return None;
+            }
             if !self.buffer.is_empty() {
                 let piece = Bytes::from(std::mem::take(&mut self.buffer));
                 self.flying.push_back(self.store.keep(piece));
@@ -136,7 +158,7 @@ impl Keeper for Whole {
             Some(KeptWhole {
                 name,
                 bytes: self.bytes,
-                whole: !self.over,
+                whole: self.takes == Takes::More,
             })
         }
         .boxed()

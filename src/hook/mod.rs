@@ -67,13 +67,6 @@ impl HookContext {
         }
     }
 
-    /// The same in a session that was taken up again.
-    #[must_use]
-    pub fn resumed(mut self, resumed: bool) -> Self {
-        self.resumed = resumed;
-        self
-    }
-
     /// The same with another environment.
     #[must_use]
     pub fn environment(mut self, environment: Environment) -> Self {

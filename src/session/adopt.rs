@@ -9,7 +9,6 @@ use crate::{
     event::StopReason,
     id::{AgentPath, SessionId, TurnId},
     message::Role,
-    redact::Redactor,
     store::{Body, Card, Foreign, LOG_FORMAT, Log, Policies, Recalled, Store, TITLE, claim},
     transcript::{Repair, Transcript},
 };
@@ -64,7 +63,7 @@ impl Session {
             claim,
             card,
             Policies::default(),
-            Redactor::new(),
+            foreign.secrets,
             Recalled::default(),
         );
         let root = AgentPath::root();

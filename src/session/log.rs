@@ -1,16 +1,15 @@
 //! A session and its log: kept, taken up again after any death, forked at any record.
 //! Refuses to run a turn: what was left unfinished is finished by the next one.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use super::{Session, SessionBuilder, TurnStream};
 use crate::{
     backend::Task,
     budget::{Budget, Meter},
     error::{Error, ErrorKind, Result},
-    event::Ground,
     id::{AgentPath, SessionId, TurnId},
-    message::{Message, Note, Outcome, Role, Urgency},
+    message::{Message, Outcome, Role},
     redact::Redactor,
     store::{
         Body, Card, Claiming, Damage, Doubt, Durability, LOG_FORMAT, Log, LostChild, LostChildren,
@@ -31,6 +30,10 @@ pub(crate) enum Begin {
 }
 
 /// What a session brings from an earlier life.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 #[derive(Default)]
 pub(super) struct Past {
     pub(super) log: Log,
@@ -46,8 +49,6 @@ pub(super) struct Past {
     why: Option<String>,
     spent: Vec<(AgentPath, Spent)>,
     lived: Duration,
-    /// The children of the root, so that no place is given twice.
-    places: Vec<AgentPath>,
 }
 
 impl Past {
@@ -179,11 +180,17 @@ impl SessionBuilder {
                 store.cut(&claim, recalled.last).await?;
             }
         }
+        if let Some((from, _)) = &past.forked {
+            // Calls that are still open are known by the session in which they were made.
+            for memory in recalled.agents.values_mut() {
+                memory.session.get_or_insert_with(|| from.clone());
+            }
+        }
         let mut claim = claim;
         (claim.last, claim.sum) = (recalled.last, recalled.sum);
         let mut card = known.unwrap_or_else(|| Card::new(id));
         card.folder = self.folder.take().or(card.folder);
-        past.take(&recalled);
+        past.take(&recalled, self.policies.children);
         let redactor = std::mem::take(&mut self.redactor);
         past.log = Log::new(store, claim, card, self.policies, redactor, recalled);
         Ok(past)
@@ -191,7 +198,7 @@ impl SessionBuilder {
 }
 
 impl Past {
-    fn take(&mut self, recalled: &Recalled) {
+    fn take(&mut self, recalled: &Recalled, children: LostChildren) {
         self.told = recalled.told;
         self.unfinished = recalled.unfinished;
         self.lived = Duration::from_millis(recalled.lived);
@@ -201,11 +208,23 @@ impl Past {
             self.why = Some(damage.why.clone());
         }
         self.spent.clone_from(&recalled.ended);
+        let goes_on: HashSet<_> = match children {
+            LostChildren::Restart => {
+                let lost = recalled.lost().into_iter();
+                lost.filter(|child| child.can_go_on)
+                    .map(|child| child.path)
+                    .collect()
+            }
+            LostChildren::Report => HashSet::new(),
+        };
         for (path, memory) in &recalled.agents {
-            self.spent.push((path.clone(), memory.spent));
+            // One that goes on is started once more, and not counted as a start twice.
+            let path = match goes_on.contains(path) {
+                true => AgentPath::root(),
+                false => path.clone(),
+            };
+            self.spent.push((path, memory.spent));
         }
-        let paths = self.spent.iter().map(|(path, _)| path);
-        self.places = paths.filter(|path| path.depth() == 1).cloned().collect();
     }
 }
 
@@ -253,6 +272,7 @@ impl Session {
             .registry(grant.desk.registry().clone())
             .on_children(grant.on_children)
             .fork(grant.session.clone(), Some(record));
+        builder.redactor = grant.log.redactor().cloned().unwrap_or_default();
         builder.asker.clone_from(&grant.asker);
         builder.policies = grant.log.policies();
         Ok(builder)
@@ -283,52 +303,31 @@ impl Session {
             return;
         }
         grant.log.write(root, none, || Body::Resumed {
+            format: LOG_FORMAT,
             model,
             version,
             lost: past.lost,
             damage: past.why.clone(),
             forked: past.forked.clone(),
         });
-        for place in &past.places {
-            grant.desk.next_place(place.name());
-        }
         self.bury_lost();
     }
 
-    /// Says of agents that are not started again that they have ended.
+    /// Says of agents that are not started again that they have ended. Their parents hear of it when
+    /// they are opened again.
     fn bury_lost(&self) {
         let grant = &self.shared.grant;
         let restarts = grant.log.policies().children == LostChildren::Restart;
-        let lost = grant.log.lost().to_vec();
-        let background: Vec<_> = lost
-            .iter()
-            .filter(|child| child.ground == Ground::Background)
-            .map(|child| child.path.clone())
-            .collect();
-        let goes_on = |child: &LostChild| {
-            let below = |path: &AgentPath| *path == child.path || path.is_above(&child.path);
-            restarts && !background.iter().any(below)
-        };
-        for child in lost.iter().rev().filter(|child| !goes_on(child)) {
+        let gone = |child: &&LostChild| child.ended.is_none() && !(restarts && child.can_go_on);
+        for child in grant.log.lost().iter().rev().filter(gone) {
             let spent = grant.log.recollect(&child.path).unwrap_or_default().spent;
-            grant
-                .log
-                .write(&child.path, TurnId::default(), || Body::ChildEnd {
-                    outcome: Outcome::Interrupted,
-                    text: child.words.clone(),
-                    usage: spent.usage,
-                    cost: spent.cost,
-                });
-            let parent = child.path.parent();
-            let of_root = parent.is_some_and(|parent| parent == *grant.scope.path());
-            if of_root && child.ground == Ground::Background {
-                let note = Note {
-                    from: child.path.to_string(),
-                    text: child.report(),
-                    urgency: Urgency::NextStep,
-                };
-                grant.desk.mailbox().push_control(note).ok();
-            }
+            let end = || Body::ChildEnd {
+                outcome: Outcome::Interrupted,
+                text: child.report(),
+                usage: spent.usage,
+                cost: spent.cost,
+            };
+            grant.log.write(&child.path, TurnId::default(), end);
         }
     }
 }
@@ -341,6 +340,7 @@ pub(super) fn bodies(message: Message) -> Vec<Body> {
             message,
             model: String::new(),
             stop: String::new(),
+            runs: true,
             usage: None,
             charged: Default::default(),
             cost: Default::default(),

@@ -13,6 +13,10 @@ impl Sum {
 
     /// The sum of the next record.
     #[must_use]
+    #[expect(
+        clippy::fn_params_excessive_bools,
+        reason = "it is the bit of a row that the sum covers, under the name it has there"
+    )]
     pub fn next(self, seq: u64, told: bool, body: &[u8]) -> Self {
         let mut hasher = Xxh3::new();
         hasher.update(&self.0.to_le_bytes());

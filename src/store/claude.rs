@@ -14,6 +14,7 @@ use self::blocks::{Block, Line, Said};
 use crate::{
     id::CallId,
     message::{Message, Part, Role, ToolResult},
+    redact::Redactor,
 };
 
 /// Whose model has spoken.
@@ -36,6 +37,8 @@ pub struct Foreign {
     pub folder: Option<String>,
     /// What was not taken.
     pub left_out: LeftOut,
+    /// What is taken out before it is kept.
+    pub(crate) secrets: Redactor,
 }
 
 /// What was not taken from a foreign file, by reason.
@@ -86,6 +89,13 @@ impl fmt::Display for LeftOut {
 }
 
 impl Foreign {
+    /// Takes these secrets out of what is kept of it.
+    #[must_use]
+    pub fn redacting(mut self, secrets: Redactor) -> Self {
+        self.secrets = secrets;
+        self
+    }
+
     /// Whether this line is one of a transcript of Claude Code.
     pub fn is_claude(line: &str) -> bool {
         let line = serde_json::from_str::<Line>(line);

@@ -218,7 +218,7 @@ impl Reader {
                 (*usage, *cost) = (Usage::default(), Cost::default());
             }
             Body::ChildStart { call, .. } => call.iter_mut().for_each(|call| self.rename(call)),
-            Body::TurnStart { .. } | Body::Summarised { .. } => {}
+            Body::Summarised { .. } => {}
             Body::TurnEnd { .. } | Body::Told(_) => {}
         }
         record.encode()

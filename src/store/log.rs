@@ -9,11 +9,13 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
+use serde_json::Value;
 
 use super::{
-    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, PAGE_BYTES, PAGE_ROWS, Recalled,
-    Recollection, Record, Row, Store, Sum, lost, replay::Joiner,
+    Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, Recalled, Recollection, Record,
+    Spent, Store, lost,
+    pending::{State, Until},
+    replay::Joiner,
 };
 use crate::{
     error::{Error, ErrorKind, Result},
@@ -22,7 +24,7 @@ use crate::{
     redact::Redactor,
 };
 
-/// Bytes of records that wait for their store; past this the session cannot go on.
+/// Bytes of records that wait for their store; past this, what watchers were told is left out.
 pub const MAX_UNWRITTEN: usize = 256 * 1024 * 1024;
 
 /// Bytes that may wait before they are handed over without being asked for.
@@ -85,24 +87,11 @@ struct Writer {
     /// What agents of an earlier life remember, until each is opened again.
     memories: Mutex<Recalled>,
     lost: Vec<LostChild>,
+    places: Vec<AgentPath>,
     /// Pieces of messages that still grow.
     told: Mutex<Joiner>,
     /// Held by whoever hands records over; those who wait for it find theirs written.
     turn: tokio::sync::Mutex<()>,
-}
-
-struct State {
-    /// Records that the store has not confirmed, oldest first.
-    rows: VecDeque<Row>,
-    bytes: usize,
-    /// The number and the sum of the last record, confirmed or not.
-    last: u64,
-    sum: Sum,
-    card: Card,
-    /// Why nothing more can be written, ever.
-    broken: Option<Error>,
-    /// Records up to here are known to survive a power loss.
-    synced: u64,
 }
 
 impl Log {
@@ -136,6 +125,10 @@ impl Log {
             redactor,
             state: Mutex::new(state),
             lost: lost::lost(&memories),
+            places: {
+                let ended = memories.ended.iter().map(|(path, _)| path);
+                ended.chain(memories.agents.keys()).cloned().collect()
+            },
             told: Mutex::default(),
             memories: Mutex::new(memories),
             turn: tokio::sync::Mutex::new(()),
@@ -183,10 +176,7 @@ impl Log {
     /// What an agent at this place remembers of an earlier life; taken out by asking.
     pub(crate) fn recollect(&self, agent: &AgentPath) -> Option<Recollection> {
         let writer = self.0.as_ref()?;
-        let mut memories = writer
-            .memories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut memories = writer.memories();
         memories.agents.remove(agent)
     }
 
@@ -194,26 +184,41 @@ impl Log {
     /// that was asked something, `Some(true)`.
     pub(crate) fn remembers(&self, agent: &AgentPath) -> Option<bool> {
         let writer = self.0.as_ref()?;
-        let memories = writer
-            .memories
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let memories = writer.memories();
         let memory = memories.agents.get(agent)?;
         let asked = |record: &Record| matches!(record.body, Body::User { .. });
         Some(memory.records.iter().any(asked))
     }
 
-    /// The agents that were alive when the session's program died.
+    /// The children that were alive when the session's program died, or whose end was not read.
     pub(crate) fn lost(&self) -> &[LostChild] {
         self.0.as_ref().map_or(&[], |writer| &writer.lost)
     }
 
-    /// The one among them that this call had opened and waited for.
-    pub(crate) fn lost_child(&self, call: &CallId) -> Option<LostChild> {
+    /// The one among them that this call of this agent had opened and waited for.
+    pub(crate) fn lost_child(&self, parent: &AgentPath, call: &CallId) -> Option<&LostChild> {
         let opened = |lost: &&LostChild| {
-            lost.call.as_ref() == Some(call) && lost.ground == Ground::Foreground
+            lost.call.as_ref() == Some(call)
+                && lost.ground == Ground::Foreground
+                && lost.is_child_of(parent)
         };
-        self.lost().iter().find(opened).cloned()
+        self.lost().iter().find(opened)
+    }
+
+    /// The places below this one that were taken in earlier lives.
+    pub(crate) fn places(&self, parent: &AgentPath) -> Vec<AgentPath> {
+        let places = self.0.iter().flat_map(|writer| &writer.places);
+        let below = |path: &&AgentPath| path.parent().as_ref() == Some(parent);
+        places.filter(below).cloned().collect()
+    }
+
+    /// What an agent at this place that was not taken up yet had spent itself.
+    pub(crate) fn had_spent(&self, agent: &AgentPath) -> Spent {
+        let spent = self.0.as_ref().and_then(|writer| {
+            let memories = writer.memories();
+            memories.agents.get(agent).map(|memory| memory.spent)
+        });
+        spent.unwrap_or_default()
     }
 
     /// Adds a record; it is written with the next commit at the latest. Never waits, never fails:
@@ -250,11 +255,11 @@ impl Log {
             Durability::Off => false,
         };
         if waits {
-            return writer.flush(true).await;
+            return writer.flush(Until::OnDisk).await;
         }
         let much = writer.state().bytes > HAND_OVER;
         if much || moment == Moment::Turn {
-            return writer.flush(false).await;
+            return writer.flush(Until::Written).await;
         }
         writer.state().check()
     }
@@ -262,26 +267,40 @@ impl Log {
     /// Waits until everything added so far is on the disk, whatever the durability.
     ///
     /// # Errors
-    /// As [`commit`](Self::commit).
+    /// When the store does not take it; nothing is lost, the next attempt takes it along.
     ///
     /// Cancel safety: safe, what was handed over is written all the same.
     pub async fn save(&self) -> Result<()> {
         match &self.0 {
-            Some(writer) => writer.flush(true).await,
+            Some(writer) => writer.flush(Until::OnDisk).await,
             None => Ok(()),
         }
     }
 }
 
 impl Writer {
+    fn memories(&self) -> MutexGuard<'_, Recalled> {
+        self.memories.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, record: Record) {
-        let encoded = record.encode().and_then(|body| self.redacted(record, body));
+        let told = matches!(record.body, Body::Told(_));
+        let encoded = match record.encode() {
+            // What cannot be kept is said to be missing, where the rest can go on without it.
+            Err(_) if told => return,
+            Err(error) => match record.without_content() {
+                Some(smaller) => smaller.encode().map(|body| (smaller, body)),
+                None => Err(error),
+            },
+            Ok(body) => Ok((record, body)),
+        };
+        let encoded = encoded.and_then(|(record, body)| self.redacted(record, body));
         let mut state = self.state();
-        if state.broken.is_some() {
+        if state.broken.is_some() || (told && state.bytes > MAX_UNWRITTEN) {
             return;
         }
         match encoded {
@@ -296,34 +315,37 @@ impl Writer {
             return Ok((record, body));
         }
         let text = String::from_utf8_lossy(&body);
-        let Cow::Owned(clean) = self.redactor.redact(&text) else {
+        if matches!(self.redactor.redact(&text), Cow::Borrowed(_)) {
             return Ok((record, body));
-        };
-        // A secret that is a piece of the log's own words cannot be taken out of it.
-        let record = Record::decode(clean.as_bytes()).map_err(|_| {
-            let text = "a secret looks like the words in which the log is written";
-            Error::new(ErrorKind::Config, text).with_hint("choose a longer secret")
-        })?;
-        Ok((record, clean.into_bytes()))
+        }
+        // String by string, so that what is left is a record whatever the secret is.
+        let told = |error: serde_json::Error| Error::new(ErrorKind::Bug, error.to_string());
+        let mut value: Value = serde_json::from_str(&text).map_err(told)?;
+        mask(&mut value, &self.redactor);
+        let clean = serde_json::to_vec(&value).map_err(told)?;
+        Ok((Record::decode(&clean)?, clean))
     }
 
-    async fn flush(&self, sync: bool) -> Result<()> {
+    async fn flush(&self, until: Until) -> Result<()> {
         let wanted = self.state().last;
         let _turn = self.turn.lock().await;
         let mut asked = 0;
         loop {
             let batch = {
                 let state = self.state();
-                state.check()?;
-                match state.batch(sync) {
+                // Whoever had the turn before may have written ours with theirs.
+                if state.has_written(wanted, until) {
+                    return state.check();
+                }
+                match state.batch(until) {
                     Some(batch) => batch,
                     // What others wrote without waiting for the disk is not enough for us.
-                    None if sync && state.synced < wanted => Batch {
+                    None if until == Until::OnDisk && state.synced < wanted => Batch {
                         rows: Vec::new(),
-                        sync,
+                        sync: true,
                         card: state.card.clone(),
                     },
-                    None => return Ok(()),
+                    None => return state.check(),
                 }
             };
             // Dropping this here leaves the rows in place: they are handed over again, and a store
@@ -343,7 +365,7 @@ impl Writer {
             match answer {
                 Ok(last) => {
                     asked = 0;
-                    state.confirm(last, sync);
+                    state.confirm(last, until);
                 }
                 Err(error) => {
                     if error.kind() == ErrorKind::Fenced {
@@ -352,15 +374,12 @@ impl Writer {
                     return Err(error);
                 }
             }
-            if state.rows.front().is_none_or(|row| row.seq > wanted) {
-                return Ok(());
-            }
         }
     }
 
     fn hand_over(&self) {
         let state = self.state();
-        if let (Ok(()), Some(batch)) = (state.check(), state.batch(false)) {
+        if let Some(batch) = state.batch(Until::Written) {
             // The work has begun; its answer interests nobody any more.
             drop(self.store.append(&self.claim, batch));
         }
@@ -372,66 +391,22 @@ fn too_slow() -> Error {
     Error::new(ErrorKind::Timeout, text).with_hint("is the disk full or far away?")
 }
 
-impl Drop for Writer {
-    fn drop(&mut self) {
-        self.hand_over();
+fn mask(value: &mut Value, redactor: &Redactor) {
+    match value {
+        Value::String(text) => {
+            if let Cow::Owned(clean) = redactor.redact(text) {
+                *text = clean;
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(|value| mask(value, redactor)),
+        Value::Object(map) => map.values_mut().for_each(|value| mask(value, redactor)),
+        _ => {}
     }
 }
 
-impl State {
-    fn check(&self) -> Result<()> {
-        match &self.broken {
-            Some(error) => Err(error.clone()),
-            None => Ok(()),
-        }
-    }
-
-    fn push(&mut self, record: &Record, body: Bytes) {
-        let told = matches!(record.body, Body::Told(_));
-        self.last += 1;
-        self.sum = self.sum.next(self.last, told, &body);
-        self.bytes += body.len();
-        self.rows.push_back(Row {
-            seq: self.last,
-            sum: self.sum,
-            told,
-            body,
-        });
-        self.card.records = self.last;
-        self.card.note(record);
-        if self.bytes > MAX_UNWRITTEN {
-            let text = format!(
-                "too much waits to be written to the log: `{}` bytes",
-                self.bytes
-            );
-            self.broken = Some(Error::new(ErrorKind::Limit, text));
-        }
-    }
-
-    /// What is handed over next.
-    fn batch(&self, sync: bool) -> Option<Batch> {
-        let mut bytes = 0;
-        let rows = self.rows.iter().take(PAGE_ROWS).take_while(|row| {
-            let before = bytes;
-            bytes += row.body.len();
-            before < PAGE_BYTES
-        });
-        let rows: Vec<_> = rows.cloned().collect();
-        let last = rows.last()?.seq;
-        let mut card = self.card.clone();
-        card.records = last;
-        Some(Batch { rows, sync, card })
-    }
-
-    fn confirm(&mut self, last: u64, sync: bool) {
-        while self.rows.front().is_some_and(|row| row.seq <= last) {
-            if let Some(row) = self.rows.pop_front() {
-                self.bytes -= row.body.len();
-            }
-        }
-        if sync {
-            self.synced = last;
-        }
+impl Drop for Writer {
+    fn drop(&mut self) {
+        self.hand_over();
     }
 }
 

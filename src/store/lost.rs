@@ -1,11 +1,11 @@
-//! Agents that were alive when their program died: who they were, and what is said of them.
+//! Children that their parents have not heard the end of: who they were, and what is said of them.
 //! Refuses to open them again; it knows where they stood.
 
-use super::{Body, Recalled, Recollection};
+use super::{Body, Recalled, Recollection, Record};
 use crate::{
     event::Ground,
     id::{AgentPath, CallId},
-    message::{Message, Role},
+    message::Outcome,
 };
 
 /// What happens to a call of unknown outcome that must not be repeated unasked.
@@ -15,7 +15,7 @@ pub enum Doubt {
     /// It is not run; the model reads that it may have taken effect.
     #[default]
     Report,
-    /// The person is asked whether it runs once more.
+    /// The person is asked whether it runs once more. Where nobody can be asked, it is reported.
     Ask,
 }
 
@@ -31,9 +31,13 @@ pub enum LostChildren {
     Restart,
 }
 
-/// An agent that was alive when its program died.
+/// A child that was alive when its program died, or that had ended and its parent had not read it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub struct LostChild {
     /// Where it lived.
     pub path: AgentPath,
@@ -45,12 +49,18 @@ pub struct LostChild {
     pub ground: Ground,
     /// The call that opened it.
     pub call: Option<CallId>,
-    /// What it had said last.
+    /// Whether that call is this child and nothing else.
+    pub is_call: bool,
+    /// How it had ended; `None` when it was alive.
+    pub ended: Option<Outcome>,
+    /// What it had said last; what its parent was to read, where it had ended.
     pub words: String,
+    /// Whether it can go on: its call is still open, and so is its parent's.
+    pub can_go_on: bool,
 }
 
 impl LostChild {
-    fn of(path: &AgentPath, memory: &Recollection) -> Option<Self> {
+    pub(super) fn of(path: &AgentPath, memory: &Recollection) -> Option<Self> {
         let mut lost = None;
         let mut words = String::new();
         for record in &memory.records {
@@ -60,6 +70,7 @@ impl LostChild {
                     description,
                     ground,
                     call,
+                    is_call,
                     ..
                 } => {
                     lost = Some(Self {
@@ -68,11 +79,14 @@ impl LostChild {
                         description: description.clone(),
                         ground: *ground,
                         call: call.clone(),
+                        is_call: *is_call,
+                        ended: None,
                         words: String::new(),
+                        can_go_on: false,
                     });
                 }
                 Body::Assistant { message, .. } => {
-                    let text = text_of(message);
+                    let text = message.text();
                     if !text.is_empty() {
                         words = text;
                     }
@@ -83,13 +97,28 @@ impl LostChild {
         lost.map(|lost| Self { words, ..lost })
     }
 
+    /// Whether it is the child of the agent at this place.
+    pub fn is_child_of(&self, parent: &AgentPath) -> bool {
+        self.path.parent().as_ref() == Some(parent)
+    }
+
     /// What its parent reads.
     pub fn report(&self) -> String {
+        if self.ended.is_some() && self.ground == Ground::Foreground {
+            return self.words.clone();
+        }
         let about = if self.description.is_empty() {
             &self.kind
         } else {
             &self.description
         };
+        if let Some(outcome) = self.ended {
+            let (path, outcome) = (&self.path, outcome.as_str());
+            return format!(
+                "The background agent `{path}` ({about}) has ended: {outcome}.\n\n{}",
+                self.words
+            );
+        }
         let mut text = format!(
             "The program stopped while the agent `{}` ({about}) worked, and it was not started \
              again. What it did until then stands: look before you have it repeated.",
@@ -103,20 +132,54 @@ impl LostChild {
     }
 }
 
-fn text_of(message: &Message) -> String {
-    match message.role {
-        Role::Assistant => message.text(),
-        _ => String::new(),
+/// Takes out what a record shows to have been read.
+pub(super) fn read_by(unread: &mut Vec<LostChild>, record: &Record) {
+    if unread.is_empty() {
+        return;
+    }
+    let mine = |child: &LostChild| child.is_child_of(&record.agent);
+    match &record.body {
+        Body::Result { result, .. } => unread.retain(|child| {
+            let answers = child.call.as_ref() == Some(&result.call);
+            !(mine(child) && child.ground == Ground::Foreground && answers)
+        }),
+        Body::Note { from, .. } => {
+            unread.retain(|child| !(mine(child) && child.path.to_string() == *from));
+        }
+        Body::ChildEnd { .. } => unread.retain(|child| !record.agent.is_above(&child.path)),
+        _ => {}
     }
 }
 
-/// Every agent but the root that was alive, parents before their children.
+/// Every child that was alive, parents before their children, and those that were not read of.
 pub(super) fn lost(recalled: &Recalled) -> Vec<LostChild> {
     let agents = recalled.agents.iter();
     let mut lost: Vec<_> = agents
         .filter(|(path, _)| path.depth() > 0)
         .filter_map(|(path, memory)| LostChild::of(path, memory))
         .collect();
-    lost.sort_by(|a, b| (a.path.depth(), a.path.as_str()).cmp(&(b.path.depth(), b.path.as_str())));
+    lost.sort_by_key(|child| (child.path.depth(), child.path.to_string()));
+    for at in 0..lost.len() {
+        let (above, rest) = lost.split_at_mut(at);
+        let Some((child, parent)) = rest
+            .first_mut()
+            .and_then(|child| child.path.parent().map(|parent| (child, parent)))
+        else {
+            continue;
+        };
+        let goes_on = parent.depth() == 0
+            || above
+                .iter()
+                .any(|lost| lost.path == parent && lost.can_go_on);
+        let waits = |call: &CallId| {
+            let memory = recalled.agents.get(&parent);
+            memory.is_some_and(|memory| !memory.has_result(call))
+        };
+        child.can_go_on = child.is_call
+            && child.ground == Ground::Foreground
+            && goes_on
+            && child.call.as_ref().is_some_and(waits);
+    }
+    lost.extend(recalled.unread.iter().cloned());
     lost
 }

@@ -9,6 +9,7 @@ mod kept;
 mod log;
 mod lost;
 mod memory;
+mod pending;
 mod recall;
 mod record;
 mod replay;

@@ -3,10 +3,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Body, LOG_FORMAT, PAGE_ROWS, Record, Store, Sum};
+use super::{Body, LOG_FORMAT, LostChild, PAGE_ROWS, Record, Row, Store, Sum, lost};
 use crate::{
     error::{Error, ErrorKind, Result},
-    id::{AgentPath, SessionId, TurnId},
+    id::{AgentPath, CallId, SessionId, TurnId},
     usage::{Cost, Usage},
 };
 
@@ -24,6 +24,8 @@ pub struct Recalled {
     pub agents: HashMap<AgentPath, Recollection>,
     /// The agents that had ended, with what they used themselves, in the order in which they did.
     pub ended: Vec<(AgentPath, Spent)>,
+    /// Children that had ended and of whose end their parents have not read.
+    pub unread: Vec<LostChild>,
     /// How long the session's processes have lived, in milliseconds.
     pub lived: u64,
     /// The number of the last event that watchers were told.
@@ -42,6 +44,21 @@ pub struct Recollection {
     pub spent: Spent,
     /// Its last turn.
     pub turn: TurnId,
+    /// The number of the record of what its model said last.
+    said: u64,
+    /// The session in which that was, where it is not this one.
+    pub session: Option<SessionId>,
+}
+
+impl Recollection {
+    /// Whether a call has its result.
+    pub(super) fn has_result(&self, call: &CallId) -> bool {
+        let of_call = |record: &Record| match &record.body {
+            Body::Result { result, .. } => result.call == *call,
+            _ => false,
+        };
+        self.records.iter().any(of_call)
+    }
 }
 
 /// What an agent used.
@@ -51,6 +68,13 @@ pub struct Spent {
     pub usage: Usage,
     /// Money.
     pub cost: Cost,
+}
+
+impl Recalled {
+    /// The children whose end their parents have not heard, those that were alive first.
+    pub fn lost(&self) -> Vec<LostChild> {
+        lost::lost(self)
+    }
 }
 
 /// Where a log is damaged.
@@ -95,7 +119,7 @@ pub async fn recall(store: &Arc<dyn Store>, id: &SessionId) -> Result<Recalled> 
             } else if sum != row.sum {
                 Some(format!("record {} is not what was written", row.seq))
             } else {
-                match reader.take(&row.body, row.told) {
+                match reader.take(&row) {
                     Ok(()) => None,
                     Err(error) if error.kind() == ErrorKind::TooNew => return Err(error),
                     Err(error) => Some(format!("record {}: {error}", row.seq)),
@@ -127,11 +151,14 @@ struct Reader {
     out: Recalled,
     /// When this life of the session began, and when it was last heard of.
     life: Option<(u64, u64)>,
+    /// The records at which the log became a fork, and of what.
+    forks: Vec<(u64, SessionId)>,
 }
 
 impl Reader {
-    fn take(&mut self, body: &[u8], told: bool) -> Result<()> {
-        if told {
+    fn take(&mut self, row: &Row) -> Result<()> {
+        let body = &row.body;
+        if row.told {
             // Not decoded as an event: only its number is of interest, and there are many.
             #[derive(serde::Deserialize)]
             struct Told {
@@ -152,17 +179,30 @@ impl Reader {
         }
         let record = Record::decode(body)?;
         match &record.body {
-            Body::Opened { format, .. } if *format > LOG_FORMAT => {
+            Body::Opened { format, .. } | Body::Resumed { format, .. } if *format > LOG_FORMAT => {
                 let text = format!("the session was written by a newer version: format `{format}`");
                 let hint = format!("this version knows formats up to {LOG_FORMAT}");
                 return Err(Error::new(ErrorKind::TooNew, text).with_hint(hint));
             }
-            Body::Opened { .. } | Body::Resumed { .. } => self.new_life(record.at),
+            Body::Opened { .. } => self.new_life(record.at),
+            Body::Resumed { forked, .. } => {
+                self.new_life(record.at);
+                let next = self.out.last + 1;
+                self.forks
+                    .extend(forked.iter().map(|(from, _)| (next, from.clone())));
+            }
             _ => {}
         }
+        lost::read_by(&mut self.out.unread, &record);
         self.life = self.life.map(|(from, to)| (from, to.max(record.at)));
-        if let Body::ChildEnd { .. } = &record.body {
+        if let Body::ChildEnd { outcome, text, .. } = record.body {
             if let Some(gone) = self.out.agents.remove(&record.agent) {
+                let child = LostChild::of(&record.agent, &gone);
+                self.out.unread.extend(child.map(|child| LostChild {
+                    ended: Some(outcome),
+                    words: text,
+                    ..child
+                }));
                 self.out.ended.push((record.agent, gone.spent));
             }
             return Ok(());
@@ -179,6 +219,9 @@ impl Reader {
         }
         let agent = self.out.agents.entry(record.agent.clone()).or_default();
         agent.turn = agent.turn.max(record.turn);
+        if matches!(record.body, Body::Assistant { .. }) {
+            agent.said = self.out.last + 1;
+        }
         if let Body::Assistant { charged, cost, .. }
         | Body::Charge {
             usage: charged,
@@ -205,6 +248,11 @@ impl Reader {
 
     fn finish(mut self) -> Recalled {
         self.end_life();
+        for memory in self.out.agents.values_mut() {
+            let said = memory.said;
+            let fork = self.forks.iter().find(|(at, _)| *at > said);
+            memory.session = fork.map(|(_, from)| from.clone());
+        }
         self.out
     }
 }

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::{Event, Ground, StopReason},
     id::{AgentPath, CallId, SessionId, TurnId},
-    message::{Message, Outcome, RawJson, ToolResult},
+    message::{Content, Message, Outcome, RawJson, ToolResult},
     spec::Effect,
     usage::{Cost, Usage},
 };
@@ -51,6 +51,8 @@ pub enum Body {
     },
     /// A process took the session up again, or a fork begins here.
     Resumed {
+        /// The format of all that follows.
+        format: u32,
         /// Which model goes on.
         model: String,
         /// The version of this crate.
@@ -64,11 +66,6 @@ pub enum Body {
         /// Which session this is a fork of, and the last record that both share.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         forked: Option<(SessionId, u64)>,
-    },
-    /// A turn begins.
-    TurnStart {
-        /// What was asked.
-        text: String,
     },
     /// What a user said, as it stands in the conversation.
     User {
@@ -84,6 +81,8 @@ pub enum Body {
         model: String,
         /// The vendor's own stop word.
         stop: String,
+        /// Whether its calls are to be run: not those of an answer that was cut off or refused.
+        runs: bool,
         /// What the call used; `None` where the vendor's count is not of this message.
         usage: Option<Usage>,
         /// What was charged.
@@ -175,6 +174,8 @@ pub enum Body {
         /// The call that opened it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         call: Option<CallId>,
+        /// Whether that call is this child and nothing else, so that the child may go on for it.
+        is_call: bool,
     },
     /// A child agent has ended, and everything below it.
     ChildEnd {
@@ -260,6 +261,24 @@ impl Record {
             return Err(Error::new(ErrorKind::Limit, text));
         }
         Ok(bytes)
+    }
+
+    /// The same without what makes it too large, where it can do without: a result whose content
+    /// cannot be kept says so.
+    pub(super) fn without_content(&self) -> Option<Self> {
+        let Body::Result { result, millis } = &self.body else {
+            return None;
+        };
+        let text = format!("(The result was too large to be kept: more than {MAX_RECORD} bytes.)");
+        let result = ToolResult {
+            content: vec![Content::Text(text)],
+            ..result.clone()
+        };
+        let millis = *millis;
+        Some(Self {
+            body: Body::Result { result, millis },
+            ..self.clone()
+        })
     }
 
     /// From how it is kept.

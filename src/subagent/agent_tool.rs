@@ -42,6 +42,15 @@ pub struct AgentTool {
     spec: ToolSpec,
 }
 
+/// What a child is to the call that opens it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Opens {
+    /// One of the things that the call does.
+    AChild,
+    /// All that it does.
+    ItsCall,
+}
+
 #[derive(Debug, Deserialize, JsonSchema)]
 struct Input {
     /// What the agent is for, in three to eight words.
@@ -119,6 +128,15 @@ impl AgentTool {
     ///
     /// Cancel safety: a child that was opened in the foreground is stopped when this is dropped.
     pub async fn open(&self, ctx: &ToolContext, order: Order) -> Result<Child, Refusal> {
+        self.open_for(ctx, order, Opens::AChild).await
+    }
+
+    async fn open_for(
+        &self,
+        ctx: &ToolContext,
+        order: Order,
+        opens: Opens,
+    ) -> Result<Child, Refusal> {
         let Some(grant) = Grant::of(ctx) else {
             return Err(Refusal::by_hand());
         };
@@ -127,6 +145,7 @@ impl AgentTool {
             foreground: ctx.scope(),
             turn: ctx.turn(),
             call: Some(ctx.call()),
+            is_call: opens == Opens::ItsCall,
         };
         open::open(asked, &self.kinds, order).await
     }
@@ -142,16 +161,16 @@ impl AgentTool {
                     "Leave `group` or `run_in_background` away.",
                 ));
             }
-            let child = self.open(&ctx, order).await?;
+            let child = self.open_for(&ctx, order, Opens::ItsCall).await?;
             return Ok(acknowledged(&child));
         }
         let Some(name) = &input.group else {
-            let mut child = self.open(&ctx, order).await?;
+            let mut child = self.open_for(&ctx, order, Opens::ItsCall).await?;
             let _waiting = ctx.scope().waiting(WaitFor::Agent(child.path().clone()));
             return Ok(child.answered().await.into());
         };
         let mut place = self.groups.join(ctx.message(), name, policy);
-        let mut child = self.open(&ctx, order).await?;
+        let mut child = self.open_for(&ctx, order, Opens::ItsCall).await?;
         let _waiting = ctx.scope().waiting(WaitFor::Agent(child.path().clone()));
         Ok(match place.ended(&mut child).await {
             Verdict::Counts(answered) => answered.into(),

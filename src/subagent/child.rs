@@ -71,6 +71,10 @@ pub struct Child {
 }
 
 /// Everything that a child is begun with.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, asked for by name"
+)]
 pub(super) struct Parts {
     pub(super) order: Order,
     pub(super) life: Duration,
@@ -83,6 +87,10 @@ pub(super) struct Parts {
     pub(super) parent: Grant,
     pub(super) turn: TurnId,
     pub(super) call: Option<CallId>,
+    /// Whether that call is this child and nothing else.
+    pub(super) is_call: bool,
+    /// Whether it goes on where an earlier life of it was, which knows what it was asked.
+    pub(super) goes_on: bool,
 }
 
 impl Child {
@@ -190,6 +198,7 @@ impl Driver {
                 prompt: order.prompt.clone(),
                 ground: order.ground,
                 call: parts.call.clone(),
+                is_call: parts.is_call,
             });
         sink.send(origin.event(start)).await;
         let turned = match AssertUnwindSafe(self.converse()).catch_unwind().await {
@@ -262,7 +271,6 @@ impl Driver {
             overdue: None,
         };
         let scope = parts.seat.scope();
-        let again = parts.given.log.remembers(parts.seat.path()) == Some(true);
         let opening = AssertUnwindSafe(parts.backend.clone().open(parts.given.clone()));
         let opened = tokio::select! {
             biased;
@@ -284,7 +292,7 @@ impl Driver {
                 return failed(Error::new(ErrorKind::Bug, text));
             }
         };
-        let task = match again {
+        let task = match parts.goes_on {
             true => Task::mail(),
             false => Task::new(Message::user(parts.order.prompt.clone())),
         };

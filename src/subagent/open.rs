@@ -113,6 +113,8 @@ pub(super) struct Asked<'a> {
     pub(super) turn: TurnId,
     /// The call that asks; `None` when the program does.
     pub(super) call: Option<&'a CallId>,
+    /// Whether that call is this child and nothing else.
+    pub(super) is_call: bool,
 }
 
 impl Child {
@@ -128,6 +130,7 @@ impl Child {
             foreground: &grant.scope,
             turn: TurnId(0),
             call: None,
+            is_call: false,
         };
         open(asked, kinds, order).await
     }
@@ -165,12 +168,16 @@ pub(super) async fn open(
         return Err(Refusal::denied(text));
     }
     // One that a death cut short goes on at its own place.
-    let again = asked.call.and_then(|call| grant.log.lost_child(call));
-    let again = again.filter(|lost| grant.log.remembers(&lost.path).is_some());
+    let opened = |call| grant.log.lost_child(grant.scope.path(), call);
+    let again = asked.call.filter(|_| asked.is_call).and_then(opened);
+    let again = again.filter(|lost| lost.can_go_on && grant.log.remembers(&lost.path).is_some());
     let path = match again {
-        Some(lost) => lost.path,
+        Some(lost) => lost.path.clone(),
         None => grant.desk.next_place(&kind.name),
     };
+    // What it spent before it died stays spent.
+    let before = again.map(|lost| grant.log.had_spent(&lost.path));
+    let goes_on = again.is_some() && grant.log.remembers(&path) == Some(true);
     past_hooks(&asked, &path, &mut order).await?;
     let home = match order.ground {
         Ground::Background => &grant.scope,
@@ -180,7 +187,10 @@ pub(super) async fn open(
         let hint = "Nothing more can be started here.";
         return Err(Refusal::failed("the agent that asks was stopped", hint));
     }
-    let budget = kind.budget.and(&order.budget);
+    let mut budget = kind.budget.and(&order.budget);
+    if let Some(before) = before {
+        budget = budget.without(&before.usage, before.cost);
+    }
     let tool = if asked.call.is_some() {
         super::AGENT
     } else {
@@ -222,6 +232,8 @@ pub(super) async fn open(
         parent: grant.clone(),
         turn: asked.turn,
         call: asked.call.cloned(),
+        is_call: asked.is_call,
+        goes_on,
     }))
 }
 

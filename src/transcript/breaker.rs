@@ -80,4 +80,21 @@ mod tests {
             assert!(breaker.allows(), "only two in a row count");
         }
     }
+
+    /// The twin: one that counts only failures lets such summaries go on for ever.
+    #[test]
+    fn invariant_8_twin_a_breaker_that_counts_only_failures_loops() {
+        let tried = |forget: fn(&mut Breaker)| {
+            let mut breaker = Breaker::default();
+            let tries = (0..100).take_while(|_| {
+                let may = breaker.allows();
+                breaker.succeeded(70, &LINES);
+                forget(&mut breaker);
+                may
+            });
+            tries.count()
+        };
+        assert_eq!(tried(|_| ()), 2);
+        assert_eq!(tried(|breaker| breaker.fruitless = 0), 100);
+    }
 }

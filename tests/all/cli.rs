@@ -3,13 +3,20 @@
 
 use std::{
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output, Stdio},
+    sync::LazyLock,
     time::{Duration, Instant},
 };
 
 use offshoot::testing::{Answer, ModelServer, Reply, Script};
 use serde_json::{Value, json};
+
+/// Where the runs of this process keep their sessions, unless a test has a home of its own.
+static DATA: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    folder.keep()
+});
 
 /// The command with nothing of this machine's environment but what it needs.
 pub(super) fn offshoot(cwd: &Path) -> Command {
@@ -25,7 +32,7 @@ pub(super) fn offshoot(cwd: &Path) -> Command {
         .env("PATH", path)
         .env("OLLAMA_HOST", "127.0.0.1:9")
         // Sessions are kept where no person's are.
-        .env("XDG_DATA_HOME", env!("CARGO_TARGET_TMPDIR"))
+        .env("XDG_DATA_HOME", &*DATA)
         .current_dir(cwd);
     command
         .stdin(Stdio::null())

@@ -598,6 +598,18 @@ fn a_transcript_of_claude_code_goes_on_here() {
         .unwrap();
     assert_eq!(code(&output), 0, "{}", err(&output));
     assert_eq!(out(&output), "It is red.\n");
+    // A key of this machine is not kept, wherever it stands.
+    let leak = house.folder().join("leak.jsonl");
+    let text = std::fs::read_to_string(file).unwrap();
+    put(
+        &leak,
+        &text.replace("One pixel.", "The key is sk-ant-secret-key-1."),
+    );
+    let mut command = house.command();
+    let command = with_anthropic(&mut command, &server).args(["import", "leak.jsonl"]);
+    let id = out(&command.output().unwrap()).trim().to_owned();
+    let sent = house.ok(&["export", &id]);
+    assert!(sent.contains("The key is [redacted].") && !sent.contains("secret-key"));
     // Standard input will do as well.
     let mut command = house.command();
     let mut child = command
@@ -612,7 +624,7 @@ fn a_transcript_of_claude_code_goes_on_here() {
         .unwrap();
     child.stdin.take().unwrap().write_all(&text).unwrap();
     assert_eq!(code(&child.wait_with_output().unwrap()), 0);
-    assert_eq!(house.list().len(), 2);
+    assert_eq!(house.list().len(), 3);
     assert_eq!(house.list()[0]["title"], "Two small files");
 }
 

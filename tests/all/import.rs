@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use futures::{StreamExt, stream};
 use offshoot::{
-    Agent, ErrorKind, Message, Outcome, Part, Result, Role, Session, SessionId,
-    store::{Foreign, MemoryStore, Step, Store, diff, export, import, is_export},
+    Agent, ErrorKind, Message, Outcome, Part, Result, Role, Session, SessionId, ToolOutput,
+    store::{Foreign, MemoryStore, Step, Store, diff, export, import, is_export, read_kept},
     testing::{Answer, Scripted, check_history},
 };
 
-use crate::kit::{echo, outcomes, results};
+use crate::kit::{echo, outcomes, results, shared, work};
 
 const PARALLEL: &str = include_str!("../data/claude/parallel.jsonl");
 const COMPACTED: &str = include_str!("../data/claude/compacted.jsonl");
@@ -137,6 +137,34 @@ async fn line_ends_inside_of_arguments_stay_on_one_line() {
     let (there, records) = take(sent.clone()).await;
     assert_eq!(records.unwrap() as usize, sent.len() - 1);
     assert_eq!(lines(&there, &SessionId::new("copy")).await[1..], sent[1..]);
+}
+
+#[tokio::test]
+async fn a_large_result_that_is_kept_apart_comes_along() {
+    let store = memory();
+    let story: String = (0..200_000).map(|n| format!("line {n}\n")).collect();
+    let whole = story.clone();
+    let tell = work(shared("tell"), move |_, _| {
+        let story = story.clone();
+        async move { ToolOutput::from(story) }
+    });
+    let model = Scripted::new([
+        Answer::empty().call("tell", serde_json::json!({})),
+        Answer::text("done"),
+    ]);
+    let agent = Agent::builder(model).tool(tell).build().unwrap();
+    let builder = Session::builder(agent).store_arc(store.clone());
+    let mut session = builder.open().await.unwrap();
+    session.submit_message("go").finish().await;
+    let told = results(&session.history()).remove(0).2;
+    session.close().await;
+    let name = told.split("kept as `").nth(1).unwrap();
+    let name = name.split('`').next().unwrap();
+    let id = store.list().await.unwrap()[0].id.clone();
+    let (there, records) = take(lines(&store, &id).await).await;
+    records.unwrap();
+    let (bytes, _) = read_kept(&there, name, 0, usize::MAX).await.unwrap();
+    assert!(bytes == whole.as_bytes(), "every byte is there");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 
 mod around;
 mod boundaries;
+mod doubt;
 mod faults;
 mod fork;
 mod format;
@@ -13,4 +14,5 @@ mod kills;
 mod large;
 mod replay;
 mod resume;
+mod unread;
 mod world;

@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot::testing::{Answer, Received, Reply, Script};
+use offshoot::{
+    Ground,
+    testing::{Answer, Received, Reply, Script},
+};
 use serde_json::{Value, json};
 
 use super::pty::{CTRL_C, CTRL_D, PATIENCE, Terminal, asking, serve, used};
@@ -93,12 +96,12 @@ fn last(request: &Received) -> String {
     messages.last().map(Value::to_string).unwrap_or_default()
 }
 
-fn order(prompt: &str, kind: &str, background: bool) -> Value {
+fn order(prompt: &str, kind: &str, ground: Ground) -> Value {
     json!({
         "description": format!("the task {prompt}"),
         "prompt": prompt,
         "subagent_type": kind,
-        "run_in_background": background,
+        "run_in_background": ground == Ground::Background,
     })
 }
 
@@ -125,9 +128,12 @@ fn three() -> Script {
             };
         }
         let answer = Answer::text("I ask three.")
-            .call("Agent", order("QUICK", "plan", false))
-            .call("Agent", order("LOOKER", "explore", false))
-            .call("Agent", order("WRITER", "general-purpose", true))
+            .call("Agent", order("QUICK", "plan", Ground::Foreground))
+            .call("Agent", order("LOOKER", "explore", Ground::Foreground))
+            .call(
+                "Agent",
+                order("WRITER", "general-purpose", Ground::Background),
+            )
             .usage(used(100, 10));
         Reply::answer(answer)
     })
@@ -184,7 +190,10 @@ fn more_agents_than_lines_are_counted() {
             return Reply::answer("never said").delay(Duration::from_secs(60));
         }
         let all = (0..20).fold(Answer::empty(), |answer, n| {
-            answer.call("Agent", order(&format!("PART {n}"), "explore", false))
+            answer.call(
+                "Agent",
+                order(&format!("PART {n}"), "explore", Ground::Foreground),
+            )
         });
         Reply::answer(all)
     }));
@@ -221,7 +230,7 @@ fn helper(delay: u64) -> Script {
         } else if last.contains("typed words") {
             Answer::text("I have read them.")
         } else {
-            Answer::empty().call("Agent", order("HELP", "explore", true))
+            Answer::empty().call("Agent", order("HELP", "explore", Ground::Background))
         })
     })
 }

@@ -61,10 +61,23 @@ fn lineage(
     Ok(stretches)
 }
 
-/// Rows of a log, one page at most.
+/// Rows of a log, one page at most. What can be read before a damaged row is given; whoever asks for
+/// more hears of the damage.
 pub(super) fn rows(conn: &Connection, entry: Entry, rows: Range<u64>) -> Result<Vec<Row>, Fault> {
     let rows = rows.start.max(1)..rows.end.min(MAX_SEQ + 1);
     let mut page = Vec::new();
+    match fill(conn, entry, rows, &mut page) {
+        Err(fault) if page.is_empty() => Err(fault),
+        _ => Ok(page),
+    }
+}
+
+fn fill(
+    conn: &Connection,
+    entry: Entry,
+    rows: Range<u64>,
+    page: &mut Vec<Row>,
+) -> Result<(), Fault> {
     let mut bytes = 0;
     let text = "SELECT at, told, sum, body FROM rows WHERE at >= ? AND at < ? ORDER BY at";
     for (n, stretch) in lineage(conn, entry, rows)? {
@@ -72,7 +85,7 @@ pub(super) fn rows(conn: &Connection, entry: Entry, rows: Range<u64>) -> Result<
         let mut found = statement.query((at(n, stretch.start), at(n, stretch.end)))?;
         while let Some(row) = found.next()? {
             if page.len() == PAGE_ROWS || bytes >= PAGE_BYTES {
-                return Ok(page);
+                return Ok(());
             }
             let body = row.get_ref(3)?.as_blob().map_err(rusqlite::Error::from)?;
             let sum = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
@@ -90,7 +103,7 @@ pub(super) fn rows(conn: &Connection, entry: Entry, rows: Range<u64>) -> Result<
             });
         }
     }
-    Ok(page)
+    Ok(())
 }
 
 /// The sum of one row of a log, of which nothing is before the first.

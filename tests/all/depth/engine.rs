@@ -30,8 +30,15 @@ const DEPTHS: [usize; 3] = [0, 1, 3];
 struct Watched {
     model: Scripted,
     open: Open,
-    /// For the twin: whether an answer counts as open for ever, as in a loop that keeps its stream.
-    lasting: bool,
+    answers: Answers,
+}
+
+/// How long an answer counts as open.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Answers {
+    UntilDropped,
+    /// For ever, as in a loop that keeps its stream: for the twin.
+    Lasting,
 }
 
 type Open = Arc<Mutex<BTreeMap<usize, i64>>>;
@@ -54,7 +61,7 @@ impl Provider for Watched {
         let level = level_in(request.history.iter().map(Kept::get));
         *self.open.lock().unwrap().entry(level).or_default() += 1;
         let answering = Answering(self.open.clone(), level);
-        if self.lasting {
+        if self.answers == Answers::Lasting {
             std::mem::forget(answering);
             return self.model.stream(request, scope);
         }
@@ -69,7 +76,7 @@ impl Provider for Watched {
 
 /// At the bottom three tools look for an open answer of their agent; in the foreground each child
 /// looks for one of its parent.
-async fn streams_end_before_tools(lasting: bool) {
+async fn streams_end_before_tools(answers: Answers) {
     for tower in Tower::at(DEPTHS) {
         let open = Open::default();
         let (looks, streams) = (Arc::new(Mutex::new(Vec::new())), open.clone());
@@ -98,7 +105,7 @@ async fn streams_end_before_tools(lasting: bool) {
         let watched = Watched {
             model: model.clone(),
             open,
-            lasting,
+            answers,
         };
         let told = run_as(watched, &model, |agent| agent.tool(look)).await;
         assert_eq!(*looks.lock().unwrap(), [0, 0, 0], "{tower}");
@@ -124,12 +131,12 @@ async fn run_as(
 
 #[tokio::test(start_paused = true)]
 async fn inv03_the_stream_is_gone_before_a_tool_starts_at_every_depth() {
-    streams_end_before_tools(false).await;
+    streams_end_before_tools(Answers::UntilDropped).await;
 }
 
 #[tokio::test(start_paused = true)]
 async fn inv03_twin_streams_that_last_are_seen_at_every_depth() {
-    let saw = noticed(streams_end_before_tools(true)).await;
+    let saw = noticed(streams_end_before_tools(Answers::Lasting)).await;
     assert!(saw.contains("[1, 1, 2]"), "{saw}");
 }
 
@@ -257,9 +264,16 @@ struct Counting {
     calls: usize,
     /// How many of the newest messages are encoded at each request.
     newest: usize,
-    /// For the twin: whether they are encoded anew.
-    anew: bool,
+    encoding: Encoding,
     seen: Arc<Counted>,
+}
+
+/// How often a message is encoded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Encoding {
+    Once,
+    /// At each request, by a loop that remembers no bytes: for the twin.
+    Anew,
 }
 
 #[derive(Debug, Default)]
@@ -272,7 +286,7 @@ struct Counted {
 impl Counting {
     fn encode(&self, message: &Kept<Message>) {
         let fresh;
-        let message = if self.anew {
+        let message = if self.encoding == Encoding::Anew {
             fresh = Kept::new(message.get().clone());
             &fresh
         } else {
@@ -354,14 +368,14 @@ impl Provider for Counting {
 
 /// One turn whose bottom calls so many times: how long one of its steps took, and how often a
 /// message of it was encoded.
-async fn steps(tower: Tower, calls: usize, newest: usize, anew: bool) -> (Duration, u64) {
+async fn steps(tower: Tower, calls: usize, newest: usize, encoding: Encoding) -> (Duration, u64) {
     let seen = Arc::<Counted>::default();
     let model = Counting {
         model: Model::unknown("counting", "counting"),
         tower,
         calls,
         newest,
-        anew,
+        encoding,
         seen: seen.clone(),
     };
     let recipe = Agent::builder(model)
@@ -378,10 +392,10 @@ async fn steps(tower: Tower, calls: usize, newest: usize, anew: bool) -> (Durati
     (took / calls as u32, seen.encoded.load(SeqCst))
 }
 
-async fn encodes_each_message_once(anew: bool) {
+async fn encodes_each_message_once(encoding: Encoding) {
     for tower in Tower::at(DEPTHS) {
         for calls in [20, 100] {
-            let (_, encoded) = steps(tower, calls, usize::MAX, anew).await;
+            let (_, encoded) = steps(tower, calls, usize::MAX, encoding).await;
             // The last answer is in the history and was never sent.
             assert_eq!(encoded, 2 * calls as u64 + 1, "{tower}, {calls} calls");
         }
@@ -389,12 +403,12 @@ async fn encodes_each_message_once(anew: bool) {
 }
 
 /// Eight times the history, and a step of it costs not twice as much.
-async fn does_not_grow(newest: usize, anew: bool) {
+async fn does_not_grow(newest: usize, encoding: Encoding) {
     for tower in Tower::at(DEPTHS) {
         let (mut short, mut long) = (Duration::MAX, Duration::MAX);
         for _ in 0..5 {
-            short = short.min(steps(tower, 50, newest, anew).await.0);
-            long = long.min(steps(tower, 400, newest, anew).await.0);
+            short = short.min(steps(tower, 50, newest, encoding).await.0);
+            long = long.min(steps(tower, 400, newest, encoding).await.0);
         }
         let what = format!("{tower}: a step of 50: {short:?}, of 400: {long:?}");
         assert!(long < short * 2, "it grows: {what}");
@@ -403,14 +417,14 @@ async fn does_not_grow(newest: usize, anew: bool) {
 
 #[tokio::test]
 async fn inv16_each_message_is_encoded_once_and_a_step_does_not_grow_at_every_depth() {
-    encodes_each_message_once(false).await;
-    does_not_grow(3, false).await;
+    encodes_each_message_once(Encoding::Once).await;
+    does_not_grow(3, Encoding::Once).await;
 }
 
 #[tokio::test]
 async fn inv16_twin_messages_encoded_anew_are_seen_at_every_depth() {
-    let saw = noticed(encodes_each_message_once(true)).await;
+    let saw = noticed(encodes_each_message_once(Encoding::Anew)).await;
     assert!(saw.contains("right: 41"), "{saw}");
-    let saw = noticed(does_not_grow(usize::MAX, true)).await;
+    let saw = noticed(does_not_grow(usize::MAX, Encoding::Anew)).await;
     assert!(saw.contains("it grows"), "{saw}");
 }

@@ -40,7 +40,7 @@ impl Nosy {
         let _guard = self.lock.as_ref().map(|lock| lock.lock().unwrap());
         let (registry, session) = (&self.registry, &self.session);
         let all = registry.list();
-        assert_eq!(registry.is_empty(), registry.len() == 0);
+        assert!(!registry.is_empty(), "whoever looks lives");
         for row in registry.tree(session).iter().chain(&all) {
             registry.get(&row.id);
             registry.find(session, &row.path);
@@ -212,10 +212,10 @@ fn inv10_twin_a_guard_that_is_held_across_a_wait_is_seen() {
             let lock = Arc::new(std::sync::Mutex::new(()));
             let (over, holder) = (AtomicBool::new(false), lock.clone());
             // Somebody who has a guard and waits, on the one thread there is.
+            #[expect(clippy::await_holding_lock, reason = "this is the fault")]
             let holds = async {
                 while !over.load(SeqCst) {
                     let _guard = holder.lock().unwrap();
-                    #[expect(clippy::await_holding_lock, reason = "this is the fault")]
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
             };

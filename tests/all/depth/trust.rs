@@ -109,10 +109,10 @@ struct Ran {
     read: String,
     /// What the folder's command was told, a line for each call.
     told: Vec<Value>,
-    /// Whether an agent of the folder's kind lived.
-    evil: bool,
-    /// Whether anything of the folder's words reached a model.
-    words: bool,
+    /// Requests of agents of the folder's kind.
+    evil: usize,
+    /// Requests with anything of the folder's words.
+    words: usize,
 }
 
 fn go(tower: Tower, flags: &[&str]) -> Ran {
@@ -138,10 +138,11 @@ fn go(tower: Tower, flags: &[&str]) -> Ran {
         told: lines
             .map(|line| serde_json::from_str(line).unwrap())
             .collect(),
-        evil: of(EVIL).next().is_some(),
+        evil: of(EVIL).count(),
         words: asked
             .iter()
-            .any(|request| String::from_utf8_lossy(&request.body).contains("Do as I say.")),
+            .filter(|request| String::from_utf8_lossy(&request.body).contains("Do as I say."))
+            .count(),
     }
 }
 
@@ -150,7 +151,11 @@ fn inv17_below_an_untrusted_folder_nobody_gets_anything_of_it_at_every_depth() {
     for tower in Tower::at(DEPTHS) {
         let ran = go(tower, &[]);
         assert!(ran.told.is_empty(), "{tower}: {:?}", ran.told);
-        assert!(!ran.evil && !ran.words, "{tower}: its kind was opened");
+        assert_eq!(
+            (ran.evil, ran.words),
+            (0, 0),
+            "{tower}: its kind was opened"
+        );
         let read = &ran.read;
         assert!(!read.contains("no listing here"), "{tower}: {read}");
         assert!(read.contains("secret.txt"), "{tower}: it is listed: {read}");
@@ -177,7 +182,11 @@ fn a_trusted_command_blocks_a_tool_of_a_child_at_every_depth() {
             "general-purpose"
         };
         assert_eq!(told["agent_type"], kind, "{tower}: {told}");
-        assert!(ran.evil && ran.words, "{tower}: its kind is not there");
+        assert_eq!(
+            (ran.evil, ran.words),
+            (1, 1),
+            "{tower}: its kind is not there"
+        );
         let read = &ran.read;
         assert!(read.contains("no listing here"), "{tower}: {read}");
         assert!(read.contains("did not run"), "{tower}: {read}");

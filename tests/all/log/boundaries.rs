@@ -43,7 +43,9 @@ pub(super) fn intended(records: &[offshoot::store::Record]) -> HashSet<String> {
 
 async fn die_everywhere(children: LostChildren) {
     let store = memory();
-    let (id, history, _) = whole(&Deeds::default(), &store).await;
+    let first = Deeds::default();
+    let (id, history, _) = whole(&first, &store).await;
+    let first = first.all();
     let all = records(&store, &id).await;
     assert!(all.len() > 150, "{}", all.len());
     for last in 1..=all.len() {
@@ -66,6 +68,14 @@ async fn die_everywhere(children: LostChildren) {
         check_history(&session.history()).unwrap();
         assert_same_but_interrupted(&history, &session.history());
         let before = intended(&all[..last]);
+        // What runs again with a key has the key that it had: the service knows it.
+        let paid = intended(&all[..last]);
+        for (deed, _) in deeds.all() {
+            let (what, key) = deed.split_once(" key ").unwrap_or((&deed, ""));
+            if paid.contains(&format!("{what} root")) {
+                assert!(first.contains_key(&deed), "{deed} has another key: {key}");
+            }
+        }
         for (deed, count) in deeds.all() {
             if deed.starts_with("act") {
                 assert_eq!(count, 1, "{deed} after record {last}");

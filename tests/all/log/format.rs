@@ -49,6 +49,7 @@ fn bodies() -> Vec<Body> {
             version: "0.1.0".into(),
         },
         Body::Resumed {
+            format: LOG_FORMAT,
             model: "anthropic/claude".into(),
             version: "0.1.0".into(),
             lost: 0,
@@ -56,14 +57,12 @@ fn bodies() -> Vec<Body> {
             forked: None,
         },
         Body::Resumed {
+            format: LOG_FORMAT,
             model: "openai/gpt".into(),
             version: "0.1.0".into(),
             lost: 3,
             damage: Some("record 7 is not what was written".into()),
             forked: Some((SessionId::new("s0"), 6)),
-        },
-        Body::TurnStart {
-            text: "ask \"this\"".into(),
         },
         Body::User {
             message: Message::user("ask \"this\""),
@@ -72,6 +71,7 @@ fn bodies() -> Vec<Body> {
             message: assistant.clone(),
             model: "claude".into(),
             stop: "tool_use".into(),
+            runs: true,
             usage: Some(usage),
             charged: usage,
             cost,
@@ -80,6 +80,7 @@ fn bodies() -> Vec<Body> {
             message: Message::assistant("cut"),
             model: "claude".into(),
             stop: "cancelled".into(),
+            runs: false,
             usage: None,
             charged: Usage::default(),
             cost: Cost::default(),
@@ -137,6 +138,7 @@ fn bodies() -> Vec<Body> {
             prompt: "look".into(),
             ground: Ground::Background,
             call: Some(call()),
+            is_call: true,
         },
         Body::ChildEnd {
             outcome: Outcome::Ok,

@@ -72,8 +72,10 @@ fn agent(seed: u64) -> Agent {
         ToolOutput::from("word ".repeat(size / 5 + 1))
     });
     let model = Scripted::with(move |seen| answer(seen, seed)).as_model(card);
-    let mut retry = offshoot::RetryPolicy::default();
-    retry.base = Duration::from_millis(1);
+    let retry = offshoot::RetryPolicy {
+        base: Duration::from_millis(1),
+        ..offshoot::RetryPolicy::default()
+    };
     Agent::builder(model)
         .tool(say)
         .retry(retry)

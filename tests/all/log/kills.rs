@@ -149,6 +149,14 @@ fn wrong(deeds: &BTreeMap<String, usize>, before: &[Record], records: &[Record])
             records.len()
         ));
     }
+    let mut keys = BTreeMap::new();
+    for deed in deeds.keys() {
+        if let Some((what, key)) = deed.split_once(" key ")
+            && let Some(other) = keys.insert(what, key)
+        {
+            return Some(format!("{what} was done under two keys: {key}, {other}"));
+        }
+    }
     let intended = super::boundaries::intended(records);
     for (deed, count) in deeds.iter().filter(|(deed, _)| deed.starts_with("act")) {
         if *count > 1 {

@@ -18,10 +18,17 @@ fn line(n: usize) -> String {
     format!("line {n} of a long story\n")
 }
 
-fn writer(lines: usize, streams: bool) -> Arc<dyn Tool> {
+/// How a tool says much.
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    AsItGoes,
+    AtTheEnd,
+}
+
+fn writer(lines: usize, way: Way) -> Arc<dyn Tool> {
     work(shared("tell"), move |ctx, _| async move {
         let lines = (0..lines).map(line);
-        if streams {
+        if way == Way::AsItGoes {
             lines.for_each(|line| ctx.output().write(line));
             return ToolOutput::written();
         }
@@ -56,9 +63,13 @@ fn name(text: &str) -> &str {
 
 #[tokio::test]
 async fn a_large_result_is_kept_whole_and_named() {
-    for (lines, streams) in [(10_000, true), (10_000, false), (200_000, true)] {
+    for (lines, way) in [
+        (10_000, Way::AsItGoes),
+        (10_000, Way::AtTheEnd),
+        (200_000, Way::AsItGoes),
+    ] {
         let store = memory();
-        let text = told(writer(lines, streams), Some(&store)).await;
+        let text = told(writer(lines, way), Some(&store)).await;
         assert!(text.len() < 101_000, "{}", text.len());
         let whole: String = (0..lines).map(line).collect();
         let name = name(&text);
@@ -84,7 +95,7 @@ async fn the_model_reads_on_where_the_middle_was_left_out() {
         _ => Answer::text("done"),
     });
     let agent = Agent::builder(script)
-        .tool(writer(50_000, true))
+        .tool(writer(50_000, Way::AsItGoes))
         .tool(offshoot::tools::kept_output());
     let session = Session::builder(agent.build().unwrap()).store_arc(memory());
     let mut session = session.open().await.unwrap();
@@ -103,7 +114,7 @@ async fn the_model_reads_on_where_the_middle_was_left_out() {
 #[tokio::test]
 async fn what_is_more_than_the_limit_is_said_to_be_cut() {
     let store = memory();
-    let text = told(writer(3_500_000, true), Some(&store)).await;
+    let text = told(writer(3_500_000, Way::AsItGoes), Some(&store)).await;
     assert!(text.contains("; the first 67108864 bytes are kept as"));
     let (_, total) = read_kept(&store, name(&text), 0, 1).await.unwrap();
     assert_eq!(total, 64 * 1024 * 1024);
@@ -111,10 +122,10 @@ async fn what_is_more_than_the_limit_is_said_to_be_cut() {
 
 #[tokio::test]
 async fn without_a_store_only_the_count_is_known_and_small_results_are_untouched() {
-    let text = told(writer(10_000, true), None).await;
+    let text = told(writer(10_000, Way::AsItGoes), None).await;
     assert!(text.contains("bytes left out here …]"));
     let store = memory();
-    let small = told(writer(10, true), Some(&store)).await;
+    let small = told(writer(10, Way::AsItGoes), Some(&store)).await;
     assert_eq!(small, (0..10).map(line).collect::<String>());
 }
 

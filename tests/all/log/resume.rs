@@ -3,9 +3,9 @@
 
 use futures::StreamExt;
 use offshoot::{
-    Agent, Answer as Reply, Budget, Effect, ErrorKind, EventKind, Hook, HookContext, Lane, Outcome,
+    Agent, Answer as Reply, Budget, ErrorKind, EventKind, Hook, HookContext, Lane, Outcome,
     Permissions, Session, StopReason, ToolOutput, ToolSpec, Unasked, Verdict,
-    store::{Doubt, Store},
+    store::Store,
     testing::{Answer, Scripted, check_history},
 };
 use serde_json::json;
@@ -184,75 +184,4 @@ async fn a_question_waits_through_a_death() {
         }
     )));
     check_history(&second.history()).unwrap();
-}
-
-#[tokio::test]
-async fn a_call_in_doubt_may_be_asked_about() {
-    let store = memory();
-    let deeds = Deeds::default();
-    let make = || {
-        let spec = ToolSpec::new("act", "Acts", json!({"type": "object"}))
-            .lane(Lane::Shared)
-            .effect(Effect::Once);
-        let deeds = deeds.clone();
-        let act = work(spec, move |_, _| {
-            let deeds = deeds.clone();
-            async move {
-                deeds.note("act");
-                tokio::time::sleep(std::time::Duration::from_millis(30)).await;
-                ToolOutput::from("acted")
-            }
-        });
-        let script = Scripted::with(|seen| match seen.messages.len() {
-            1 => Answer::empty().call_as("a", "act", json!({})),
-            _ => Answer::text("done"),
-        });
-        Agent::builder(script).tool(act).build().unwrap()
-    };
-    let mut first = Session::builder(make())
-        .store_arc(store.clone())
-        .open()
-        .await
-        .unwrap();
-    let id = first.id().clone();
-    let mut turn = first.submit_message("act");
-    while !matches!(turn.next().await.unwrap().kind, EventKind::ToolStart { .. }) {}
-    let last = store.card(&id).await.unwrap().unwrap().records;
-    let names = ["reported", "asked"].map(offshoot::SessionId::new);
-    for name in &names {
-        store.fork(&id, last, name).await.unwrap();
-    }
-    drop(turn);
-    let before = deeds.all();
-    let [reported, asked] = names;
-    let mut second = Session::builder(make())
-        .store_arc(store.clone())
-        .resume(reported)
-        .open()
-        .await
-        .unwrap();
-    assert_eq!(second.go_on().finish().await.stop, StopReason::Finished);
-    assert_eq!(deeds.all(), before, "it is not repeated");
-    let result = second.history()[2].tool_results().next().unwrap().clone();
-    assert_eq!(result.outcome, Outcome::Interrupted);
-    let mut third = Session::builder(make())
-        .store_arc(store.clone())
-        .on_doubt(Doubt::Ask)
-        .resume(asked)
-        .open()
-        .await
-        .unwrap();
-    let handle = third.handle();
-    let mut turn = third.go_on();
-    while let Some(event) = turn.next().await {
-        if let EventKind::Approval { id, reason, .. } = event.kind {
-            assert!(reason.contains("nobody knows"), "{reason}");
-            handle.answer(&id, Reply::Allow).unwrap();
-        }
-    }
-    assert_ne!(
-        deeds.all(),
-        before,
-        "a person has said that it is done again"
-    );
 }

@@ -31,10 +31,6 @@ pub(super) struct Deeds {
 impl Deeds {
     /// Deeds that outlive the process: a line in a file for each.
     #[cfg(feature = "sqlite")]
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "what tools do is counted outside the log"
-    )]
     pub(super) fn in_file(path: &std::path::Path) -> Self {
         let file = std::fs::File::options()
             .create(true)
@@ -110,7 +106,8 @@ pub(super) fn speak(seen: &Seen) -> Answer {
         return match said {
             0 => Answer::empty()
                 .call_as(format!("look-{n}"), "look", json!({"n": n}))
-                .call_as(format!("act-{n}"), "act", json!({"n": n})),
+                // The id of the call that opened it, as vendors do that count in each conversation.
+                .call_as("kid-1", "act", json!({"n": n})),
             _ => Answer::text(format!("child {n} is done")),
         };
     }

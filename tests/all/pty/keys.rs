@@ -230,7 +230,7 @@ fn a_helper_asks_between_two_turns_and_is_answered() {
     let turns = AtomicUsize::new(0);
     let (_runtime, server) = serve(Script::with(move |request| {
         let body = String::from_utf8_lossy(&request.body).into_owned();
-        let helps = !body.contains("begin");
+        let helps = !body.contains(r#""text":"begin"#);
         match (helps, turns.fetch_add(usize::from(!helps), Relaxed)) {
             (true, _) if body.contains("tool_result") => Reply::answer("Seen."),
             (true, _) => Reply::answer(Answer::empty().call("LS", json!({})))

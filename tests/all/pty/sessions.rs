@@ -1,6 +1,10 @@
 //! Sessions on a real terminal: how to go on is said, a list has columns, a resumed session talks.
 //! Refuses to look at what pipes show as well.
 
+use std::time::Duration;
+
+use offshoot::testing::Answer;
+
 use super::{CTRL_D, Terminal, asking, serve};
 
 #[test]
@@ -43,4 +47,26 @@ fn a_run_says_how_to_go_on_and_resume_becomes_a_conversation() {
     ] {
         assert!(body.contains(words), "{words}: {body}");
     }
+}
+
+#[test]
+fn work_that_takes_longer_than_a_second_shows_a_bar_and_takes_it_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let (_runtime, server) = serve([Answer::text("Never asked.")]);
+    let mut terminal = Terminal::run(dir.path(), &["import", "-"], asking(&server));
+    let line = |uuid: &str| {
+        let message = r#"{"role":"user","content":"hello"}"#;
+        format!(r#"{{"type":"user","uuid":"{uuid}","message":{message}}}"#) + "\r"
+    };
+    // The first lines are looked at before anything else, to tell what the file is.
+    for number in 0..50 {
+        terminal.press(&line(&number.to_string()));
+    }
+    std::thread::sleep(Duration::from_millis(1_200));
+    assert!(!terminal.all().contains("importing"), "{}", terminal.all());
+    terminal.press(&line("late"));
+    terminal.until("importing");
+    terminal.press(CTRL_D);
+    assert_eq!(terminal.ended().code(), Some(0), "{:?}", terminal.all());
+    terminal.until("51 messages");
 }

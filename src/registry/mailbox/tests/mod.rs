@@ -185,7 +185,7 @@ async fn of_100_000_notes_none_is_lost_and_none_comes_twice() {
                     }
                     let notes = drained.ack();
                     let sum = read.fetch_add(notes.len(), Ordering::SeqCst) + notes.len();
-                    own.extend(notes.into_iter().map(|note| note.text));
+                    own.push(notes.into_iter().map(|note| note.text).collect::<Vec<_>>());
                     if sum == WRITERS * EACH {
                         mailbox.close();
                     }
@@ -202,19 +202,22 @@ async fn of_100_000_notes_none_is_lost_and_none_comes_twice() {
     for reader in readers {
         let own = tokio::time::timeout(Duration::from_secs(60), reader).await;
         let own = own.expect("no wakeup was lost").unwrap();
-        count += own.len();
-        let mut last = [None; WRITERS];
-        for text in &own {
-            let (writer, number) = text.split_once(' ').unwrap();
-            let (writer, number): (usize, usize) =
-                (writer.parse().unwrap(), number.parse().unwrap());
-            assert!(
-                last[writer] < Some(number),
-                "one writer's notes stay in order"
-            );
-            last[writer] = Some(number);
+        for notes in own {
+            count += notes.len();
+            // In one reading: what another reader had in hand and gave back comes in the next.
+            let mut last = [None; WRITERS];
+            for text in &notes {
+                let (writer, number) = text.split_once(' ').unwrap();
+                let (writer, number): (usize, usize) =
+                    (writer.parse().unwrap(), number.parse().unwrap());
+                assert!(
+                    last[writer] < Some(number),
+                    "one writer's notes stay in order"
+                );
+                last[writer] = Some(number);
+            }
+            seen.extend(notes);
         }
-        seen.extend(own);
     }
     assert_eq!((count, seen.len()), (WRITERS * EACH, WRITERS * EACH));
     assert_eq!(counted(&mailbox), 0);
