@@ -8,8 +8,8 @@ use offshoot::{
     Agent, CompactionSettings, EventKind, Lane, Message, Session, SessionBuilder, SessionId,
     ToolOutput, ToolSpec,
     provider::{Model, Stop},
-    store::Store,
-    testing::{Answer, Scripted, Seen, check_history},
+    store::{Store, joined, replay},
+    testing::{Answer, Recorder, Scripted, Seen, check_history},
 };
 use serde_json::json;
 
@@ -89,10 +89,12 @@ fn open(seed: u64, store: &Arc<dyn Store>) -> SessionBuilder {
     Session::builder(agent(seed)).store_arc(store.clone())
 }
 
-/// One life; gives what its log must come to.
-async fn live(seed: u64, store: &Arc<dyn Store>) -> (SessionId, Vec<Message>) {
+/// One life; gives what its log must come to, and what was told.
+async fn live(seed: u64, store: &Arc<dyn Store>) -> (SessionId, Vec<Message>, Recorder) {
     let mut dice = Dice(seed * 2 + 1);
-    let mut session = open(seed, store).open().await.unwrap();
+    let recorder = Recorder::new();
+    let session = open(seed, store).tracer(recorder.clone());
+    let mut session = session.open().await.unwrap();
     for turn in 0..1 + dice.roll(4) {
         let handle = session.handle();
         if dice.roll(4) == 0 {
@@ -114,7 +116,7 @@ async fn live(seed: u64, store: &Arc<dyn Store>) -> (SessionId, Vec<Message>) {
     }
     let (id, history) = (session.id().clone(), session.history());
     session.close().await;
-    (id, history)
+    (id, history, recorder)
 }
 
 fn full(ci: u64, full: u64) -> u64 {
@@ -129,11 +131,23 @@ async fn a_resumed_history_is_the_one_that_was_appended() {
     let mut compacted = 0;
     for seed in 1..=full(300, 10_000) {
         let store = memory();
-        let (id, history) = live(seed, &store).await;
+        let (id, history, recorder) = live(seed, &store).await;
         let again = open(seed, &store).resume(id.clone()).open().await.unwrap();
         assert_eq!(again.history(), history, "seed {seed}");
         drop(again);
-        let told = offshoot::store::replay(&store, &id).await.unwrap();
+        let told = replay(&store, &id).await.unwrap();
+        assert_eq!(recorder.lost(), 0);
+        assert_eq!(told, joined(&recorder.events()), "seed {seed}");
+        // A fork shares every record until then.
+        let all = records(&store, &id).await;
+        let at = 1 + Dice(seed * 3 + 1).roll(all.len() as u64);
+        let fork = SessionId::new("fork");
+        store.fork(&id, at, &fork).await.unwrap();
+        assert_eq!(
+            records(&store, &fork).await,
+            all[..at as usize],
+            "seed {seed}"
+        );
         compacted += told
             .iter()
             .filter(|event| matches!(event.kind, EventKind::Compacted { .. }))
