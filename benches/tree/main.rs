@@ -52,11 +52,20 @@ fn main() {
             (floor, ours)
         },
     );
-    row("cancel of 10,000 descendants, fan-out 10, ms", 1e3, || {
-        let floor = median(runs, || runtime.block_on(floor_cancel()));
-        let ours = median(runs, || runtime.block_on(our_cancel()));
-        (floor, ours)
-    });
+    // Whose child the nth one is.
+    let shapes: [(&str, fn(usize) -> usize); 3] = [
+        ("flat", |_| 0),
+        ("fan-out 10", |n| n / 10),
+        ("a chain", |n| n),
+    ];
+    for (name, above) in shapes {
+        let name = format!("cancel of 10,000 descendants, {name}, ms");
+        row(&name, 1e3, || {
+            let floor = median(runs, || runtime.block_on(floor_cancel(above)));
+            let ours = median(runs, || runtime.block_on(our_cancel(above)));
+            (floor, ours)
+        });
+    }
     println!("| memory of a live child, KiB | - | {each:.1} | |");
 }
 
@@ -178,11 +187,11 @@ async fn floor_children() {
     black_box(futures::future::join_all((0..CHILDREN).map(one)).await);
 }
 
-async fn our_cancel() -> Duration {
+async fn our_cancel(above: fn(usize) -> usize) -> Duration {
     let root = Scope::root();
     let mut scopes = vec![root.clone()];
     for n in 0..CANCELLED {
-        let child = scopes[n / 10].child("a");
+        let child = scopes[above(n)].child("a");
         let inside = child.clone();
         child.spawn(async move { inside.cancelled().await });
         scopes.push(child);
@@ -194,11 +203,11 @@ async fn our_cancel() -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the floor is tokio without us")]
-async fn floor_cancel() -> Duration {
+async fn floor_cancel(above: fn(usize) -> usize) -> Duration {
     let tracker = TaskTracker::new();
     let mut tokens = vec![CancellationToken::new()];
     for n in 0..CANCELLED {
-        let child = tokens[n / 10].child_token();
+        let child = tokens[above(n)].child_token();
         let inside = child.clone();
         tokio::spawn(tracker.track_future(async move { inside.cancelled().await }));
         tokens.push(child);

@@ -9,6 +9,7 @@ mod drops;
 mod groups;
 mod limits;
 mod mail;
+mod many;
 mod permits;
 mod racing;
 mod rings;
