@@ -1,8 +1,6 @@
 //! Chains of many thousand agents: what they cost, and that nothing about them recurses.
 //! Refuses small stacks as an excuse; the proofs run on one.
 
-use std::time::Instant;
-
 use super::*;
 
 fn deep() -> Budget {
@@ -69,11 +67,19 @@ fn a_chain_of_ten_thousand_ends_in_any_order_without_recursion() {
 }
 
 /// What this thread has had of a processor, because the machine has other things to do.
+#[cfg(unix)]
 fn cpu_nanos() -> u128 {
-    static BEGAN: std::sync::OnceLock<Instant> = std::sync::OnceLock::new();
-    let schedule = std::fs::read_to_string("/proc/thread-self/schedstat").ok();
-    let first = schedule.and_then(|text| text.split(' ').next()?.parse().ok());
-    first.unwrap_or_else(|| BEGAN.get_or_init(Instant::now).elapsed().as_nanos())
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+    time.tv_sec as u128 * 1_000_000_000 + time.tv_nsec as u128
+}
+
+#[cfg(not(unix))]
+fn cpu_nanos() -> u128 {
+    static BEGAN: std::sync::OnceLock<std::time::Instant> = std::sync::OnceLock::new();
+    BEGAN
+        .get_or_init(std::time::Instant::now)
+        .elapsed()
+        .as_nanos()
 }
 
 /// How long it takes to make a chain in which each agent makes a call, for one agent; the best of
