@@ -26,6 +26,9 @@ const CANCELLED: usize = 10_000;
 /// Runs of each row, of which the median counts.
 const RUNS: usize = 5;
 
+/// Whose child the nth one is.
+type Above = fn(usize) -> usize;
+
 fn main() {
     let quick = std::env::args().any(|arg| arg == "--quick");
     let runs = if quick { 1 } else { RUNS };
@@ -52,8 +55,7 @@ fn main() {
             (floor, ours)
         },
     );
-    // Whose child the nth one is.
-    let shapes: [(&str, fn(usize) -> usize); 3] = [
+    let shapes: [(&str, Above); 3] = [
         ("flat", |_| 0),
         ("fan-out 10", |n| n / 10),
         ("a chain", |n| n),
@@ -187,7 +189,7 @@ async fn floor_children() {
     black_box(futures::future::join_all((0..CHILDREN).map(one)).await);
 }
 
-async fn our_cancel(above: fn(usize) -> usize) -> Duration {
+async fn our_cancel(above: Above) -> Duration {
     let root = Scope::root();
     let mut scopes = vec![root.clone()];
     for n in 0..CANCELLED {
@@ -203,7 +205,7 @@ async fn our_cancel(above: fn(usize) -> usize) -> Duration {
 }
 
 #[expect(clippy::disallowed_methods, reason = "the floor is tokio without us")]
-async fn floor_cancel(above: fn(usize) -> usize) -> Duration {
+async fn floor_cancel(above: Above) -> Duration {
     let tracker = TaskTracker::new();
     let mut tokens = vec![CancellationToken::new()];
     for n in 0..CANCELLED {
