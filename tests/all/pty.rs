@@ -9,6 +9,7 @@
 
 mod keys;
 mod sessions;
+mod trust;
 
 use std::{
     io::{Read, Write},

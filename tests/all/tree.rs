@@ -1,6 +1,7 @@
 //! The agent tree by the front door: children, their events, their mail, their limits.
 //! Refuses to look inside: everything is seen through sessions, events and the registry.
 
+mod asking;
 mod basics;
 mod bombs;
 mod cancel;
