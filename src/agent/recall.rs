@@ -17,7 +17,7 @@ use crate::{
     message::{Note, Outcome, RawJson, ToolCall, ToolResult, Urgency},
     permission::{Pending, Question},
     redact::REDACTED,
-    store::{Body, Doubt, LoggedEffect, LostChild, LostChildren},
+    store::{Body, Doubt, LoggedEffect, LostChild},
     transcript::Transcript,
 };
 
@@ -277,25 +277,17 @@ fn fate(grant: &Grant, call: &ToolCall, known: Known) -> Option<Fate> {
             text,
         )));
     }
-    let policies = grant.log.policies();
     let repeats = known.effect.is_none_or(LoggedEffect::may_repeat);
     if !repeats {
-        return match grant.log.lost_child(grant.scope.path(), &call.id) {
-            Some(child) if child.ended.is_some() => {
+        let child = grant.log.lost_child(grant.scope.path(), &call.id);
+        return match child {
+            // It goes on where it was, so nothing it did is done a second time.
+            Some(child) if child.goes_on => None,
+            Some(child) if child.is_call || child.ended.is_some() => {
                 let outcome = child.ended.unwrap_or(Outcome::Interrupted);
                 Some(Fate::Lost(ToolResult::text(call, outcome, child.report())))
             }
-            // It goes on where it was, so nothing it did is done a second time.
-            Some(child) if child.can_go_on && policies.children == LostChildren::Restart => None,
-            Some(child) if child.is_call => {
-                let text = child.report();
-                Some(Fate::Lost(ToolResult::text(
-                    call,
-                    Outcome::Interrupted,
-                    text,
-                )))
-            }
-            _ if policies.doubt == Doubt::Ask => Some(Fate::Doubtful),
+            _ if grant.log.policies().doubt == Doubt::Ask => Some(Fate::Doubtful),
             _ => Some(Fate::Lost(in_doubt(call))),
         };
     }

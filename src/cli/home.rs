@@ -2,7 +2,6 @@
 //! Refuses a home that is not named in full: a project must not be able to stand in its place.
 
 use std::{
-    ffi::OsString,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -10,6 +9,7 @@ use std::{
 use crate::{
     durable,
     error::{Error, ErrorKind, Result},
+    settings::{Env, full, set},
     store::{SqliteStore, Store},
 };
 
@@ -42,9 +42,6 @@ pub(super) fn folder_name(folder: &Path) -> String {
     full.display().to_string()
 }
 
-/// Looks a variable up.
-type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
-
 fn home_in(env: &Env<'_>) -> Result<PathBuf> {
     if let Some(home) = set("OFFSHOOT_HOME", env) {
         if home.is_absolute() {
@@ -54,7 +51,7 @@ fn home_in(env: &Env<'_>) -> Result<PathBuf> {
         return Err(Error::new(ErrorKind::Config, text)
             .with_hint("let OFFSHOOT_HOME begin at the root of the disk"));
     }
-    let full = |name| set(name, env).filter(|path| path.is_absolute());
+    let full = |name| full(name, env);
     let data = if cfg!(windows) {
         full("LOCALAPPDATA")
     } else if cfg!(target_os = "macos") {
@@ -69,11 +66,6 @@ fn home_in(env: &Env<'_>) -> Result<PathBuf> {
         )
         .with_hint("name a folder with OFFSHOOT_HOME")
     })
-}
-
-fn set(name: &str, env: &Env<'_>) -> Option<PathBuf> {
-    let value = env(name).filter(|value| !value.is_empty());
-    value.map(PathBuf::from)
 }
 
 #[cfg(all(test, target_os = "linux"))]

@@ -45,8 +45,6 @@ pub(super) struct Past {
     /// Whether its last turn has no end.
     pub(super) unfinished: bool,
     forked: Option<(SessionId, u64)>,
-    lost: u64,
-    why: Option<String>,
     spent: Vec<(AgentPath, Spent)>,
     lived: Duration,
 }
@@ -203,20 +201,12 @@ impl Past {
         self.unfinished = recalled.unfinished;
         self.lived = Duration::from_millis(recalled.lived);
         self.damage.clone_from(&recalled.damage);
-        if let Some(damage) = &recalled.damage {
-            self.lost = damage.lost;
-            self.why = Some(damage.why.clone());
-        }
         self.spent.clone_from(&recalled.ended);
-        let goes_on: HashSet<_> = match children {
-            LostChildren::Restart => {
-                let lost = recalled.lost().into_iter();
-                lost.filter(|child| child.can_go_on)
-                    .map(|child| child.path)
-                    .collect()
-            }
-            LostChildren::Report => HashSet::new(),
-        };
+        let lost = recalled.lost(children).into_iter();
+        let goes_on: HashSet<_> = lost
+            .filter(|child| child.goes_on)
+            .map(|child| child.path)
+            .collect();
         for (path, memory) in &recalled.agents {
             // One that goes on is started once more, and not counted as a start twice.
             let path = match goes_on.contains(path) {
@@ -306,8 +296,8 @@ impl Session {
             format: LOG_FORMAT,
             model,
             version,
-            lost: past.lost,
-            damage: past.why.clone(),
+            lost: past.damage.as_ref().map_or(0, |damage| damage.lost),
+            damage: past.damage.as_ref().map(|damage| damage.why.clone()),
             forked: past.forked.clone(),
         });
         self.bury_lost();
@@ -317,8 +307,7 @@ impl Session {
     /// they are opened again.
     fn bury_lost(&self) {
         let grant = &self.shared.grant;
-        let restarts = grant.log.policies().children == LostChildren::Restart;
-        let gone = |child: &&LostChild| child.ended.is_none() && !(restarts && child.can_go_on);
+        let gone = |child: &&LostChild| child.ended.is_none() && !child.goes_on;
         for child in grant.log.lost().iter().rev().filter(gone) {
             let spent = grant.log.recollect(&child.path).unwrap_or_default().spent;
             let end = || Body::ChildEnd {

@@ -337,13 +337,13 @@ impl SessionBuilder {
     /// Cancel safety: dropping it cancels whatever had begun.
     pub async fn open(mut self) -> Result<Session> {
         let backend = self.backend.clone();
-        let mut past = self.past().await?;
+        let past = self.past().await?;
         let (seat, shared) = self.prepare(&past);
         let grant = Grant::clone(&shared.grant);
         let mut session = Session {
             talk: None,
             shared,
-            damage: past.damage.take(),
+            damage: past.damage.clone(),
             unfinished: past.unfinished,
             _seat: seat,
         };

@@ -59,6 +59,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
+#[cfg(feature = "cli")]
+pub(crate) use self::places::{Env, full, set};
 use self::{file::Folder, rows::Rows};
 pub use self::{
     file::{

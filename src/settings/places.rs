@@ -114,7 +114,7 @@ fn own_home_in(env: &Env<'_>) -> Result<Option<PathBuf>, Problem> {
 }
 
 /// Looks a variable up.
-type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
+pub(crate) type Env<'a> = dyn Fn(&str) -> Option<OsString> + 'a;
 
 fn process_env(name: &str) -> Option<OsString> {
     std::env::var_os(name)
@@ -125,11 +125,13 @@ fn user_home(env: &Env<'_>) -> Option<PathBuf> {
     full(name, env)
 }
 
-fn full(name: &str, env: &Env<'_>) -> Option<PathBuf> {
+/// A folder that a variable names in full.
+pub(crate) fn full(name: &str, env: &Env<'_>) -> Option<PathBuf> {
     set(name, env).filter(|path| path.is_absolute())
 }
 
-fn set(name: &str, env: &Env<'_>) -> Option<PathBuf> {
+/// A path that a variable names.
+pub(crate) fn set(name: &str, env: &Env<'_>) -> Option<PathBuf> {
     let value = env(name).filter(|value| !value.is_empty());
     value.map(PathBuf::from)
 }

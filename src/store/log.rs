@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::{
     Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, Recalled, Recollection, Record,
-    Spent, Store, lost,
+    Spent, Store,
     pending::{State, Until},
     replay::Joiner,
 };
@@ -124,7 +124,7 @@ impl Log {
             policies,
             redactor,
             state: Mutex::new(state),
-            lost: lost::lost(&memories),
+            lost: memories.lost(policies.children),
             places: {
                 let ended = memories.ended.iter().map(|(path, _)| path);
                 ended.chain(memories.agents.keys()).cloned().collect()
@@ -180,14 +180,13 @@ impl Log {
         memories.agents.remove(agent)
     }
 
-    /// Whether an agent at this place remembers something that it has not taken up yet; for one
-    /// that was asked something, `Some(true)`.
-    pub(crate) fn remembers(&self, agent: &AgentPath) -> Option<bool> {
-        let writer = self.0.as_ref()?;
-        let memories = writer.memories();
+    /// What is known of an agent at this place that has not been taken up yet: what it had spent
+    /// itself, and whether it was asked anything.
+    pub(crate) fn left_off(&self, agent: &AgentPath) -> Option<(Spent, bool)> {
+        let memories = self.0.as_ref()?.memories();
         let memory = memories.agents.get(agent)?;
         let asked = |record: &Record| matches!(record.body, Body::User { .. });
-        Some(memory.records.iter().any(asked))
+        Some((memory.spent, memory.records.iter().any(asked)))
     }
 
     /// The children that were alive when the session's program died, or whose end was not read.
@@ -210,15 +209,6 @@ impl Log {
         let places = self.0.iter().flat_map(|writer| &writer.places);
         let below = |path: &&AgentPath| path.parent().as_ref() == Some(parent);
         places.filter(below).cloned().collect()
-    }
-
-    /// What an agent at this place that was not taken up yet had spent itself.
-    pub(crate) fn had_spent(&self, agent: &AgentPath) -> Spent {
-        let spent = self.0.as_ref().and_then(|writer| {
-            let memories = writer.memories();
-            memories.agents.get(agent).map(|memory| memory.spent)
-        });
-        spent.unwrap_or_default()
     }
 
     /// Adds a record; it is written with the next commit at the latest. Never waits, never fails:

@@ -55,8 +55,8 @@ pub struct LostChild {
     pub ended: Option<Outcome>,
     /// What it had said last; what its parent was to read, where it had ended.
     pub words: String,
-    /// Whether it can go on: its call is still open, and so is its parent's.
-    pub can_go_on: bool,
+    /// Whether it goes on: that is wanted, its call is still open, and so is its parent's.
+    pub goes_on: bool,
 }
 
 impl LostChild {
@@ -82,7 +82,7 @@ impl LostChild {
                         is_call: *is_call,
                         ended: None,
                         words: String::new(),
-                        can_go_on: false,
+                        goes_on: false,
                     });
                 }
                 Body::Assistant { message, .. } => {
@@ -152,7 +152,7 @@ pub(super) fn read_by(unread: &mut Vec<LostChild>, record: &Record) {
 }
 
 /// Every child that was alive, parents before their children, and those that were not read of.
-pub(super) fn lost(recalled: &Recalled) -> Vec<LostChild> {
+pub(super) fn lost(recalled: &Recalled, policy: LostChildren) -> Vec<LostChild> {
     let agents = recalled.agents.iter();
     let mut lost: Vec<_> = agents
         .filter(|(path, _)| path.depth() > 0)
@@ -167,17 +167,16 @@ pub(super) fn lost(recalled: &Recalled) -> Vec<LostChild> {
         else {
             continue;
         };
-        let goes_on = parent.depth() == 0
-            || above
-                .iter()
-                .any(|lost| lost.path == parent && lost.can_go_on);
+        let parent_goes_on =
+            parent.depth() == 0 || above.iter().any(|lost| lost.path == parent && lost.goes_on);
         let waits = |call: &CallId| {
             let memory = recalled.agents.get(&parent);
             memory.is_some_and(|memory| !memory.has_result(call))
         };
-        child.can_go_on = child.is_call
+        child.goes_on = policy == LostChildren::Restart
+            && child.is_call
             && child.ground == Ground::Foreground
-            && goes_on
+            && parent_goes_on
             && child.call.as_ref().is_some_and(waits);
     }
     lost.extend(recalled.unread.iter().cloned());

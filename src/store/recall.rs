@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Body, LOG_FORMAT, LostChild, PAGE_ROWS, Record, Row, Store, Sum, lost};
+use super::{Body, LOG_FORMAT, LostChild, LostChildren, PAGE_ROWS, Record, Row, Store, Sum, lost};
 use crate::{
     error::{Error, ErrorKind, Result},
     id::{AgentPath, CallId, SessionId, TurnId},
@@ -72,8 +72,8 @@ pub struct Spent {
 
 impl Recalled {
     /// The children whose end their parents have not heard, those that were alive first.
-    pub fn lost(&self) -> Vec<LostChild> {
-        lost::lost(self)
+    pub fn lost(&self, policy: LostChildren) -> Vec<LostChild> {
+        lost::lost(self, policy)
     }
 }
 

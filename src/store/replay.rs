@@ -3,9 +3,11 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use super::{Body, PAGE_ROWS, Record, Store, Sum};
+use futures::StreamExt;
+
+use super::{Body, Record, Store, walk};
 use crate::{
-    error::{Error, ErrorKind, Result},
+    error::Result,
     event::{Event, EventKind},
     id::{AgentPath, SessionId},
 };
@@ -98,27 +100,14 @@ pub fn joined(events: &[Event]) -> Vec<Event> {
 /// Cancel safety: safe, it holds no state.
 pub async fn replay(store: &Arc<dyn Store>, id: &SessionId) -> Result<Vec<Event>> {
     let mut events = Vec::new();
-    let (mut last, mut sum) = (0, Sum::START);
-    loop {
-        let rows = store
-            .read(id, last + 1..last + 1 + PAGE_ROWS as u64)
-            .await?;
-        if rows.is_empty() {
-            return Ok(events);
-        }
-        for row in rows {
-            sum = sum.next(row.seq, row.told, &row.body);
-            if row.seq != last + 1 || sum != row.sum {
-                let text = format!("record {} is not what was written", last + 1);
-                let hint = "resume the session to go on from its last good record";
-                return Err(Error::new(ErrorKind::Corrupt, text).with_hint(hint));
-            }
-            last = row.seq;
-            if row.told
-                && let Body::Told(event) = Record::decode(&row.body)?.body
-            {
-                events.push(event);
-            }
+    let mut rows = walk(store, id);
+    while let Some(row) = rows.next().await {
+        let row = row?;
+        if row.told
+            && let Body::Told(event) = Record::decode(&row.body)?.body
+        {
+            events.push(event);
         }
     }
+    Ok(events)
 }

@@ -170,14 +170,13 @@ pub(super) async fn open(
     // One that a death cut short goes on at its own place.
     let opened = |call| grant.log.lost_child(grant.scope.path(), call);
     let again = asked.call.filter(|_| asked.is_call).and_then(opened);
-    let again = again.filter(|lost| lost.can_go_on && grant.log.remembers(&lost.path).is_some());
-    let path = match again {
-        Some(lost) => lost.path.clone(),
-        None => grant.desk.next_place(&kind.name),
+    let again = again
+        .filter(|lost| lost.goes_on)
+        .and_then(|lost| Some((lost, grant.log.left_off(&lost.path)?)));
+    let (path, before, goes_on) = match again {
+        Some((lost, (spent, asked))) => (lost.path.clone(), Some(spent), asked),
+        None => (grant.desk.next_place(&kind.name), None, false),
     };
-    // What it spent before it died stays spent.
-    let before = again.map(|lost| grant.log.had_spent(&lost.path));
-    let goes_on = again.is_some() && grant.log.remembers(&path) == Some(true);
     past_hooks(&asked, &path, &mut order).await?;
     let home = match order.ground {
         Ground::Background => &grant.scope,
@@ -188,6 +187,7 @@ pub(super) async fn open(
         return Err(Refusal::failed("the agent that asks was stopped", hint));
     }
     let mut budget = kind.budget.and(&order.budget);
+    // What it spent before it died stays spent.
     if let Some(before) = before {
         budget = budget.without(&before.usage, before.cost);
     }
