@@ -1,15 +1,16 @@
 //! Cuts chunks of bytes into lines, each byte looked at once, with a cap on what is kept.
 //! Refuses to know what a line means, and to keep more than the cap.
 
+use std::ops::Range;
+
 use bytes::{Buf, Bytes};
 use memchr::{memchr, memchr2};
 
+use super::{Frame, Text};
 use crate::error::{Error, ErrorKind, Result};
 
-/// A block is at most so large and has at most so many lines; the parser copies the rest of a
-/// block after each of its lines.
-const BLOCK: usize = 4 << 10;
-const BLOCK_LINES: usize = 8;
+/// What an event is called that does not say.
+const UNNAMED: &str = "message";
 const MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// What ends a line.
@@ -69,29 +70,32 @@ impl Cutter {
         self.lf = Lf::Unknown;
     }
 
-    /// The lines up to a blank one, where all of them are in the chunk, few, short, and end in LF:
-    /// what nearly every event is. `each` sees the lines, also those of a block that is not given.
-    pub(super) fn block(&mut self, mut each: impl FnMut(&[u8])) -> Option<Bytes> {
-        if self.offset == 0 || self.pending() > 0 {
+    /// An event that is whole in the chunk and as plain as nearly all are: a line with its name or
+    /// none, one line of data, a blank line. What is anything else is not given.
+    pub(super) fn plain(&mut self) -> Option<Frame> {
+        let window = &self.chunk[..self.chunk.len().min(self.cap)];
+        let may_be_mark = self.offset == 0 && window.first() == MARK.first();
+        if may_be_mark || self.pending() > 0 {
             return None;
         }
-        let window = &self.chunk[..self.chunk.len().min(BLOCK).min(self.cap)];
-        let mut start = 0;
-        for _ in 0..BLOCK_LINES {
-            let end = start + memchr2(b'\n', b'\r', &window[start..])?;
-            if window[end] == b'\r' {
-                return None;
+        let (mut event, mut at) = (Text::from(UNNAMED), 0);
+        if window.starts_with(b"event:") {
+            let name;
+            (name, at) = value(window, b"event:".len())?;
+            if !name.is_empty() {
+                event = Text::of(self.chunk.slice(name)).ok()?;
             }
-            if end == start {
-                std::str::from_utf8(&window[..end]).ok()?;
-                self.lf = Lf::Unknown;
-                self.offset += end as u64 + 1;
-                return Some(self.chunk.split_to(end + 1));
-            }
-            each(&window[start..end]);
-            start = end + 1;
         }
-        None
+        if !window[at..].starts_with(b"data:") {
+            return None;
+        }
+        let (data, next) = value(window, at + b"data:".len())?;
+        let next = next + break_at(&window[next..])?;
+        let data = Text::of(self.chunk.slice(data)).ok()?;
+        self.chunk.advance(next);
+        self.lf = Lf::Unknown;
+        self.offset += next as u64;
+        Some(Frame { event, data })
     }
 
     /// The next whole line with its end, which is LF or CR LF whatever came.
@@ -195,5 +199,21 @@ impl Cutter {
             (None, Some(lf)) => Some((lf + 1, false)),
             (None, None) => None,
         }
+    }
+}
+
+/// Where a field's value is that may begin here, behind one space, and where the next line begins.
+fn value(window: &[u8], at: usize) -> Option<(Range<usize>, usize)> {
+    let begin = at + usize::from(window.get(at) == Some(&b' '));
+    let end = begin + memchr2(b'\n', b'\r', &window[begin..])?;
+    Some((begin..end, end + break_at(&window[end..])?))
+}
+
+/// How long the end of a line is that stands here; none for a CR alone, or that may be.
+fn break_at(window: &[u8]) -> Option<usize> {
+    match window {
+        [b'\n', ..] => Some(1),
+        [b'\r', b'\n', ..] => Some(2),
+        _ => None,
     }
 }

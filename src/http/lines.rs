@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use bytes::Bytes;
 
 use super::{
-    Frame, MAX_EVENT,
+    Frame, MAX_EVENT, Text,
     body::Chunks,
     cut::{Cutter, Ends},
 };
@@ -54,19 +54,19 @@ impl<S: Chunks> Lines<S> {
 }
 
 fn frame(line: &Bytes) -> Result<Option<Frame>> {
-    let line = line.trim_ascii();
-    if line.is_empty() {
+    let trimmed = line.trim_ascii();
+    if trimmed.is_empty() {
         return Ok(None);
     }
     Ok(Some(Frame {
-        event: String::new(),
-        data: text(line.to_vec())?,
+        event: Text::default(),
+        data: text(line.slice_ref(trimmed))?,
     }))
 }
 
-pub(super) fn text(bytes: Vec<u8>) -> Result<String> {
-    String::from_utf8(bytes).map_err(|error| {
-        let at = error.utf8_error().valid_up_to();
+pub(super) fn text(bytes: Bytes) -> Result<Text> {
+    Text::of(bytes).map_err(|error| {
+        let at = error.valid_up_to();
         let text = format!("a line of the answer is not UTF-8 at byte: `{at}`");
         Error::new(ErrorKind::Decode, text).possibly_billed()
     })

@@ -18,6 +18,7 @@ mod sse;
 mod status;
 #[cfg(test)]
 mod tests;
+mod text;
 mod watch;
 mod whole;
 
@@ -25,7 +26,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-pub(crate) use self::{client::Client, governor::Hindsight, probe::probe, status::kind_of_status};
+pub(crate) use self::{
+    client::Client, governor::Hindsight, probe::probe, status::kind_of_status, text::Text,
+};
 
 #[cfg(test)]
 pub(crate) use self::replay::replay;
@@ -67,9 +70,9 @@ pub(crate) enum Framing {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Frame {
     /// The SSE event name; `message` where there is none, empty for the other framings.
-    pub(crate) event: String,
+    pub(crate) event: Text,
     /// The payload.
-    pub(crate) data: String,
+    pub(crate) data: Text,
 }
 
 /// An answer that is an error: its status is not a success, or its body says so.

@@ -1,8 +1,11 @@
-//! Server-sent events: whole lines go to the parser one at a time, under a cap for each event.
-//! Refuses to parse fields itself, and to reconnect.
+//! Server-sent events: plain ones are taken as they lie, all others go to the parser line by line.
+//! Refuses to parse fields itself where a line is anything but plain, and to reconnect.
 
 use std::{
+    collections::VecDeque,
+    convert::Infallible,
     pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, ready},
 };
 
@@ -24,36 +27,83 @@ const SUBSTANCE: usize = 4 << 10;
 
 /// The events of an answer.
 pub(super) struct Events<S> {
-    parser: EventStream<Feed<S>>,
+    feed: Feed<S>,
+    belt: Belt,
+    parser: EventStream<Belt>,
 }
 
-impl<S: Chunks + Unpin> Events<S> {
+impl<S: Chunks> Events<S> {
     pub(super) fn new(source: S) -> Self {
         Self::with_cap(source, MAX_EVENT)
     }
 
     pub(super) fn with_cap(source: S, cap: usize) -> Self {
+        let belt = Belt::default();
+        belt.put(Bytes::from_static(b":\n"));
         Self {
-            parser: EventStream::new(Feed {
+            feed: Feed {
                 source,
                 cutter: Cutter::new(Ends::Any, cap),
                 event: Seen::Nothing,
-                begun: false,
-            }),
+            },
+            parser: EventStream::new(belt.clone()),
+            belt,
         }
     }
 
     pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let event = ready!(Pin::new(&mut self.parser).poll_next(cx));
-        Poll::Ready(event.map(|event| match event {
-            Ok(event) => Ok(Frame {
-                event: event.event,
-                data: event.data,
-            }),
-            Err(EventStreamError::Transport(error)) => Err(error),
-            Err(error) => Err(Error::new(ErrorKind::Decode, error.to_string())),
-        }))
+        loop {
+            let line = match ready!(self.feed.poll_piece(cx)) {
+                Some(Ok(Piece::Plain(frame))) => return Poll::Ready(Some(Ok(frame))),
+                Some(Ok(Piece::Line(line))) => line,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            self.belt.put(line);
+            // Nothing comes of it while the event goes on.
+            if let Poll::Ready(Some(event)) = Pin::new(&mut self.parser).poll_next(cx) {
+                return Poll::Ready(Some(framed(event)));
+            }
+        }
     }
+}
+
+fn framed(event: Result<eventsource_stream::Event, EventStreamError<Infallible>>) -> Result<Frame> {
+    let event = event.map_err(|error| Error::new(ErrorKind::Decode, error.to_string()))?;
+    Ok(Frame {
+        event: event.event.into(),
+        data: event.data.into(),
+    })
+}
+
+/// What lies between the lines and the parser, which both sides hold.
+#[derive(Clone, Default)]
+struct Belt(Arc<Mutex<VecDeque<Bytes>>>);
+
+impl Belt {
+    fn put(&self, piece: Bytes) {
+        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        pieces.push_back(piece);
+    }
+}
+
+impl Stream for Belt {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        // Nobody is woken: who puts something on it asks the parser himself.
+        let mut pieces = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match pieces.pop_front() {
+            Some(piece) => Poll::Ready(Some(Ok(piece))),
+            None => Poll::Pending,
+        }
+    }
+}
+
+/// What the feed gives.
+enum Piece {
+    Plain(Frame),
+    Line(Bytes),
 }
 
 /// What the event in hand has shown so far.
@@ -64,7 +114,9 @@ enum Seen {
     Ping,
 }
 
-/// Gives the parser one small event or one line at a time, always whole, ending in LF or CR LF.
+/// An event that is whole in its chunk, named at most and with one line of data, is taken as it
+/// lies: reading it with the parser costs more than all else that is done with a delta. Of any other
+/// the parser gets one line at a time, always whole, ending in LF or CR LF.
 ///
 /// The parser reads its buffer from the start whenever bytes arrive and copies the rest of it after
 /// each line. Fed with raw chunks it is quadratic in the size of an event and of a chunk, it waits
@@ -74,28 +126,19 @@ struct Feed<S> {
     source: S,
     cutter: Cutter,
     event: Seen,
-    begun: bool,
 }
 
 impl<S: Chunks> Feed<S> {
-    /// A whole event at once, which is what most chunks hold.
-    fn block(&mut self) -> Option<Bytes> {
-        while self.event == Seen::Nothing {
-            let mut seen = Seen::Nothing;
-            let block = self.cutter.block(|line| match line[0] {
-                b':' => {}
-                _ if is_ping(line) => seen = Seen::Ping,
-                _ if seen == Seen::Nothing => seen = Seen::Lines,
-                _ => {}
-            })?;
-            if seen == Seen::Lines {
-                self.source.moved();
-            }
-            if seen != Seen::Nothing {
-                return Some(block);
-            }
+    /// An event that needs no parser.
+    fn plain(&mut self) -> Option<Frame> {
+        if self.event != Seen::Nothing {
+            return None;
         }
-        None
+        let frame = self.cutter.plain()?;
+        if !PINGS.contains(&frame.event.as_bytes().trim_ascii()) {
+            self.source.moved();
+        }
+        Some(frame)
     }
 
     /// What the parser must see of a line; comments are for nobody.
@@ -126,34 +169,27 @@ impl<S: Chunks> Feed<S> {
             }
         }
     }
-}
 
-impl<S: Chunks + Unpin> Stream for Feed<S> {
-    type Item = Result<Bytes>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let feed = &mut *self;
-        if !std::mem::replace(&mut feed.begun, true) {
-            return Poll::Ready(Some(Ok(Bytes::from_static(b":\n"))));
-        }
+    /// The next event that needs no parser, or the next line for it.
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
         loop {
-            if let Some(block) = feed.block() {
-                return Poll::Ready(Some(Ok(block)));
+            if let Some(frame) = self.plain() {
+                return Poll::Ready(Some(Ok(Piece::Plain(frame))));
             }
-            if let Some(line) = feed.cutter.next()? {
-                if let Some(line) = feed.take(line)? {
-                    return Poll::Ready(Some(Ok(line)));
+            if let Some(line) = self.cutter.next()? {
+                if let Some(line) = self.take(line)? {
+                    return Poll::Ready(Some(Ok(Piece::Line(line))));
                 }
                 continue;
             }
-            if feed.cutter.pending() > SUBSTANCE
-                && feed.event != Seen::Ping
-                && feed.cutter.beginning().first() != Some(&b':')
+            if self.cutter.pending() > SUBSTANCE
+                && self.event != Seen::Ping
+                && self.cutter.beginning().first() != Some(&b':')
             {
-                feed.source.moved();
+                self.source.moved();
             }
-            match ready!(feed.source.poll_chunk(cx)) {
-                Some(chunk) => feed.cutter.push(chunk?),
+            match ready!(self.source.poll_chunk(cx)) {
+                Some(chunk) => self.cutter.push(chunk?),
                 // What has no blank line behind it is not an event.
                 None => return Poll::Ready(None),
             }

@@ -3,7 +3,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{Frame, MAX_WHOLE, body::Chunks, lines};
+use super::{Frame, MAX_WHOLE, Text, body::Chunks, lines};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The one frame of an answer that is not streamed.
@@ -44,9 +44,9 @@ impl<S: Chunks> Whole<S> {
             self.kept.extend_from_slice(&chunk);
         }
         self.done = true;
-        let data = lines::text(std::mem::take(&mut self.kept))?;
+        let data = lines::text(std::mem::take(&mut self.kept).into())?;
         Poll::Ready(Some(Ok(Frame {
-            event: String::new(),
+            event: Text::default(),
             data,
         })))
     }

@@ -21,14 +21,14 @@ use super::super::{Frame, MAX_EVENT, body::Chunks, lines::Lines, sse::Events, wh
 use crate::error::{Error, ErrorKind, Result};
 
 /// Chunks that are there already, and how far the framer got.
-struct Fed {
+pub(super) struct Fed {
     chunks: VecDeque<Bytes>,
     given: usize,
     moved: usize,
 }
 
 impl Fed {
-    fn new(chunks: impl IntoIterator<Item = Bytes>) -> Self {
+    pub(super) fn new(chunks: impl IntoIterator<Item = Bytes>) -> Self {
         Self {
             chunks: chunks.into_iter().filter(|c| !c.is_empty()).collect(),
             given: 0,
@@ -49,11 +49,11 @@ impl Chunks for &mut Fed {
     }
 }
 
-fn now<T>(work: impl Future<Output = T>) -> T {
+pub(super) fn now<T>(work: impl Future<Output = T>) -> T {
     futures::FutureExt::now_or_never(work).expect("everything is there already")
 }
 
-fn events(fed: &mut Fed, cap: usize) -> (Vec<Frame>, Option<Error>) {
+pub(super) fn events(fed: &mut Fed, cap: usize) -> (Vec<Frame>, Option<Error>) {
     let mut events = Events::with_cap(fed, cap);
     let mut frames = Vec::new();
     loop {
@@ -70,7 +70,7 @@ fn lines(fed: &mut Fed, cap: usize) -> (Vec<String>, Option<Error>) {
     let mut frames = Vec::new();
     loop {
         match now(poll_fn(|cx| lines.poll_frame(cx))) {
-            Some(Ok(frame)) => frames.push(frame.data),
+            Some(Ok(frame)) => frames.push(frame.data.to_string()),
             Some(Err(error)) => return (frames, Some(error)),
             None => return (frames, None),
         }
@@ -85,12 +85,12 @@ fn parse(chunks: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
 
 fn frame(event: &str, data: &str) -> Frame {
     Frame {
-        event: event.to_owned(),
-        data: data.to_owned(),
+        event: event.to_owned().into(),
+        data: data.to_owned().into(),
     }
 }
 
-fn cut_at(bytes: &Bytes, places: &[usize]) -> Vec<Bytes> {
+pub(super) fn cut_at(bytes: &Bytes, places: &[usize]) -> Vec<Bytes> {
     let mut rest = bytes.clone();
     let mut before = 0;
     let mut chunks = Vec::new();
@@ -213,7 +213,7 @@ fn same_in_any_chunks<T: PartialEq + std::fmt::Debug>(
     })
 }
 
-fn cases() -> u32 {
+pub(super) fn cases() -> u32 {
     match std::env::var("OFFSHOOT_PROOF").as_deref() {
         Ok("full") => 1_000_000,
         _ => 300,

@@ -5,6 +5,7 @@ mod connections;
 mod faults;
 mod framing;
 mod gates;
+mod oracle;
 mod policy;
 mod storm;
 mod timers;
@@ -212,7 +213,7 @@ async fn data(client: &Client, call: Call) -> Result<Vec<String>> {
     let (frames, error) = all(client, call).await;
     match error {
         Some(error) => Err(error),
-        None => Ok(frames.into_iter().map(|frame| frame.data).collect()),
+        None => Ok(frames.iter().map(|frame| frame.data.to_string()).collect()),
     }
 }
 

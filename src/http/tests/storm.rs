@@ -106,13 +106,13 @@ async fn one_try(client: &Client, call: Call, refusal: Refusal) -> Result<Vec<St
         let frame = frame?;
         match refusal {
             Refusal::Event(kind) | Refusal::Unheeded(kind) if frame.event == "error" => {
-                let error = Error::new(kind, frame.data);
+                let error = Error::new(kind, frame.data.to_string());
                 if matches!(refusal, Refusal::Event(_)) {
                     hindsight.failed(&error);
                 }
                 return Err(error);
             }
-            _ => data.push(frame.data),
+            _ => data.push(frame.data.to_string()),
         }
     }
     Ok(data)

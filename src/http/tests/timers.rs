@@ -91,7 +91,7 @@ async fn run(timed: Timed) -> (Vec<(u64, String)>, Option<(f64, Error)>) {
     let mut frames = Vec::new();
     loop {
         match poll_fn(|cx| events.poll_frame(cx)).await {
-            Some(Ok(frame)) => frames.push((began.elapsed().as_secs(), frame.data)),
+            Some(Ok(frame)) => frames.push((began.elapsed().as_secs(), frame.data.to_string())),
             Some(Err(error)) => return (frames, Some((began.elapsed().as_secs_f64(), error))),
             None => return (frames, None),
         }
