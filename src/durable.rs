@@ -248,7 +248,11 @@ impl Slate {
     /// # Errors
     /// When the operating system refuses.
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<()> {
+        #[cfg(unix)]
+        let written = std::os::unix::fs::FileExt::write_all_at(&self.file, bytes, 0);
+        #[cfg(not(unix))]
         let written = self.file.seek(SeekFrom::Start(0));
+        #[cfg(not(unix))]
         let written = written.and_then(|_| self.file.write_all(bytes));
         written.map_err(|error| failed("write", &self.path, error))
     }

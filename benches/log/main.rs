@@ -34,6 +34,9 @@ fn main() {
     if let (Some("recall"), Some(path)) = (args.next().as_deref(), args.next()) {
         return recall_alone(Path::new(&path));
     }
+    if let Some(side) = std::env::args().skip_while(|arg| arg != "only").nth(1) {
+        return only(&side);
+    }
     let quick = std::env::args().any(|arg| arg == "--quick");
     let runs = if quick { 1 } else { RUNS };
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -81,6 +84,19 @@ fn main() {
     row("the same, CPU µs", each, "1.3", cpu(&floor), cpu(&ours));
     recall_row(&runtime, home.path(), runs);
     loop_rows(home.path(), runs);
+}
+
+/// For a profiler: the steps of one side, once.
+fn only(side: &str) {
+    let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let took = match side {
+        "floor" => floor_steps(&home.path().join("floor.db"), &steps(STEPS)),
+        _ => runtime
+            .unwrap()
+            .block_on(our_steps(&home.path().join("ours"), steps(STEPS))),
+    };
+    println!("{took:?}");
 }
 
 /// Loops of tool calls that wait for the disk at each step, beside loops that do not.

@@ -18,6 +18,10 @@ impl Text {
         std::str::from_utf8(&bytes)?;
         Ok(Self(bytes))
     }
+
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 impl Deref for Text {

@@ -103,9 +103,16 @@ impl Entry {
 
     /// Puts a card into it, whose count of records is that of the log.
     pub(super) fn set_card(&mut self, card: &Card) -> Result<()> {
-        self.card = serde_json::to_string(card).map_err(|error| {
+        // Into the memory of the one before, which is about as long.
+        let mut text = std::mem::take(&mut self.card).into_bytes();
+        text.clear();
+        let written = serde_json::to_writer(&mut text, card);
+        written.map_err(|error| {
             let text = "what is known of a session cannot be written as JSON";
             Error::new(crate::error::ErrorKind::Bug, text).with_source(error)
+        })?;
+        self.card = String::from_utf8(text).map_err(|error| {
+            Error::new(crate::error::ErrorKind::Bug, "JSON that is no text").with_source(error)
         })?;
         Ok(())
     }
