@@ -1,12 +1,14 @@
 //! The table of CPU time and memory: every side on the same bytes from the same server, in one run.
 //! Refuses a figure without its floors, and a crowd of which one stream was lost.
 
+use tokio::runtime::Runtime;
+
 use crate::{
     Pace,
     apart::{Server, number},
     measure::{Spread, cpu, rss_kib},
     runtime,
-    side::Side,
+    side::{Client, Side},
 };
 
 /// One row: what is run, and how much CPU it may cost as a share of the obvious floor's.
@@ -55,7 +57,12 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
     let mut missed = Vec::new();
     let server = Server::start();
     for row in ROWS {
-        let measure = |side: Side| warm_cpu(side, &server.url, row.prompt, 1, 1);
+        let measure = |side: Side| {
+            let (runtime, client) = warm(side, &server.url);
+            cpu(|| {
+                std::hint::black_box(runtime.block_on(client.run(row.prompt, 1, 1)));
+            })
+        };
         // The first round warms up.
         let rounds = pace.rounds(row.rounds) + 1;
         let spreads = interleaved(rounds, 1, measure);
@@ -123,18 +130,20 @@ fn crowd_apart(side: Side, many: usize) -> f64 {
 pub(crate) fn crowd(side: &str, url: &str, many: &str) {
     let many = many.parse().unwrap();
     let prompt = format!("crowd {many}");
-    let took = warm_cpu(Side::named(side), url, &prompt, many, CROWD_TURNS);
+    let (runtime, client) = warm(Side::named(side), url);
+    let took = cpu(|| {
+        let crowd = client.crowd(&prompt, many, CROWD_TURNS);
+        std::hint::black_box(runtime.block_on(crowd));
+    });
     println!("{took}");
 }
 
-/// The CPU time of sessions whose client has been made and has had one short answer before.
-fn warm_cpu(side: Side, url: &str, prompt: &str, sessions: usize, turns: usize) -> f64 {
+/// A client that has been made and has had one short answer.
+fn warm(side: Side, url: &str) -> (Runtime, Client) {
     let runtime = runtime();
     let client = side.client(url);
     runtime.block_on(client.run("short", 1, 1));
-    cpu(|| {
-        std::hint::black_box(runtime.block_on(client.run(prompt, sessions, turns)));
-    })
+    (runtime, client)
 }
 
 /// What the process of parked sessions does: opens them side by side, lets each say a word, keeps

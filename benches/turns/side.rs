@@ -1,6 +1,8 @@
 //! Who is measured: the three floors and this crate, all asked in the same way.
 //! Refuses to measure, and to leave out of our side what users have on.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use futures::StreamExt;
 use offshoot::{
@@ -77,12 +79,26 @@ impl Client {
         futures::future::join_all(all).await
     }
 
+    /// As [`run`](Self::run), each session on a task of its own, so that none waits until all others
+    /// have had their turn at what came.
+    #[expect(clippy::disallowed_methods, reason = "a program of its own")]
+    pub(crate) async fn crowd(self, prompt: &str, sessions: usize, turns: usize) -> Vec<Kept> {
+        let (client, prompt) = (Arc::new(self), Arc::<str>::from(prompt));
+        let all = (0..sessions).map(|_| {
+            let (client, prompt) = (client.clone(), prompt.clone());
+            tokio::spawn(async move { client.session(&prompt, turns).await })
+        });
+        let all = futures::future::join_all(all).await;
+        all.into_iter().map(|kept| kept.expect("lost")).collect()
+    }
+
     /// Runs one session. Fails unless every turn of it ended as it should.
     async fn session(&self, prompt: &str, turns: usize) -> Kept {
         match self {
             Self::Bare(client, url) => {
                 let mut history = Vec::new();
-                for _ in 0..turns {
+                for n in 0..turns {
+                    rest(n).await;
                     let bytes = bare::turn(client, url, &mut history, prompt).await;
                     assert!(bytes > deltas(prompt) * 100, "{bytes} bytes");
                 }
@@ -90,10 +106,12 @@ impl Client {
             }
             Self::Careful(client, url) => {
                 let mut history = careful::History::default();
-                for _ in 0..turns {
+                for n in 0..turns {
+                    rest(n).await;
                     let mut deltas_seen = 0;
-                    let mut turn = std::pin::pin!(careful::turn(client, url, &mut history, prompt));
-                    while let Some(event) = turn.next().await {
+                    let mut events =
+                        std::pin::pin!(careful::turn(client, url, &mut history, prompt));
+                    while let Some(event) = events.next().await {
                         use careful::Event::{Arguments, Text};
                         deltas_seen += usize::from(matches!(
                             std::hint::black_box(event),
@@ -106,7 +124,8 @@ impl Client {
             }
             Self::Obvious(client, url) => {
                 let mut history = Vec::new();
-                for _ in 0..turns {
+                for n in 0..turns {
+                    rest(n).await;
                     let seen = obvious::turn(client, url, &mut history, prompt).await;
                     assert_eq!(seen, deltas(prompt));
                 }
@@ -114,7 +133,8 @@ impl Client {
             }
             Self::Ours(agent) => {
                 let mut session = open(agent).await;
-                for _ in 0..turns {
+                for n in 0..turns {
+                    rest(n).await;
                     let mut finished = false;
                     let mut turn = session.submit_message(prompt);
                     while let Some(event) = turn.next().await {
@@ -129,6 +149,14 @@ impl Client {
                 Kept::Ours(Box::new(session))
             }
         }
+    }
+}
+
+/// Between two turns, long enough for the connection to be found in the pool again: otherwise each
+/// side opens a second one for its next turn, now and then, and that would be measured.
+async fn rest(n: usize) {
+    if n > 0 {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
 }
 
