@@ -31,9 +31,13 @@ docs:
 features:
     .ci/features
 
-# The benchmarks against the floor
+# The benchmarks against the floors; writes BENCHMARKS.md
 bench:
     .ci/bench
+
+# Instructions of turns against the floors; OFFSHOOT_BLESS=1 accepts them for the gate of CI
+count:
+    cargo bench --bench turns -- count
 
 # What CI runs
 ci:

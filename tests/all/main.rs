@@ -2,6 +2,7 @@
 //! Refuses the private parts of the crate; those are tested beside the code.
 
 mod ask;
+mod bench_gate;
 #[cfg(all(feature = "cli", feature = "testing"))]
 mod cli;
 #[cfg(all(feature = "cli", feature = "testing"))]
