@@ -3,22 +3,21 @@
 
 use std::{
     fmt,
-    future::poll_fn,
     net::IpAddr,
     sync::{Arc, LazyLock, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use async_stream::try_stream;
-use futures::Stream;
+use dashmap::DashMap;
+use futures::future::BoxFuture;
 use reqwest::{
     Request, Url,
     header::{CONTENT_TYPE, HeaderValue},
 };
 
 use super::{
-    CONNECT, Call, Frame, Framing, NO_PROGRESS,
+    CONNECT, Call, Frames, Framing, NO_PROGRESS,
     body::Body,
     fault,
     gate::Pace,
@@ -36,6 +35,9 @@ use crate::error::{Error, ErrorKind, Result};
 const IDLE_CONNECTIONS: usize = 1024;
 /// How long a connection is kept without a request; shorter than servers' own patience.
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
+
+/// Addresses that are remembered.
+const MAX_TARGETS: usize = 256;
 
 /// What tests turn.
 #[derive(Clone)]
@@ -66,6 +68,8 @@ struct Shared {
     settings: Settings,
     /// By `Target::door`.
     doors: [OnceLock<reqwest::Client>; 4],
+    /// What the addresses say that were called before.
+    targets: DashMap<String, Arc<Target>>,
 }
 
 impl Client {
@@ -89,25 +93,18 @@ impl Client {
         Self(Arc::new(Shared {
             settings,
             doors: [const { OnceLock::new() }; 4],
+            targets: DashMap::new(),
         }))
     }
 
-    /// Sends the call when first polled; dropping the stream closes the connection.
+    /// Sends the call when first polled; dropping the answer closes the connection.
     ///
     /// Cancel safety: a frame that was not given out yet is given out by the next poll.
-    pub(crate) fn open(
-        &self,
-        call: Call,
-        hindsight: Hindsight,
-    ) -> impl Stream<Item = Result<Frame>> + Send + 'static {
-        let client = self.clone();
-        try_stream! {
-            // Boxed, because it is large and done with before the first frame.
-            let mut frames = Box::pin(client.begin(call, hindsight)).await?;
-            while let Some(frame) = poll_fn(|cx| frames.poll_frame(cx)).await {
-                yield frame?;
-            }
-        }
+    pub(crate) fn open(&self, call: Call, hindsight: Hindsight) -> Answer {
+        // Boxed, because it is large and done with before the first frame.
+        Answer(Stage::Sending(Box::pin(
+            self.clone().begin(call, hindsight),
+        )))
     }
 
     /// Which of the doors have been made: http here, http, https here, https.
@@ -117,8 +114,8 @@ impl Client {
         doors.map(|door| door.get().is_some()).collect()
     }
 
-    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Frames> {
-        let target = Target::of(&call.url)?;
+    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed> {
+        let target = self.target(&call.url)?;
         let secrets = Secrets::of(&call, &target.url);
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
@@ -132,7 +129,7 @@ impl Client {
             idle: call.idle,
             no_progress: settings.no_progress,
         };
-        let host = target.host;
+        let host = target.host.clone();
         let mut watch = Watch::new(timers, host.clone());
         let sent = watch.guard(door.execute(request)).await;
         let sent = sent.and_then(|sent| sent.map_err(|error| fault::unsent(error, &host)));
@@ -165,10 +162,23 @@ impl Client {
             hindsight.allow(ticket.answered(&head.headers));
         }
         Ok(match call.framing {
-            Framing::Sse => Frames::Events(Events::new(body)),
-            Framing::Lines => Frames::Lines(Lines::new(body)),
-            Framing::Whole => Frames::Whole(Whole::new(body)),
+            Framing::Sse => Framed::Events(Events::new(body)),
+            Framing::Lines => Framed::Lines(Lines::new(body)),
+            Framing::Whole => Framed::Whole(Whole::new(body)),
         })
+    }
+
+    /// What an address says.
+    fn target(&self, url: &str) -> Result<Arc<Target>> {
+        let targets = &self.0.targets;
+        if let Some(known) = targets.get(url) {
+            return Ok(known.clone());
+        }
+        let target = Arc::new(Target::of(url)?);
+        if targets.len() < MAX_TARGETS {
+            targets.insert(url.to_owned(), target.clone());
+        }
+        Ok(target)
     }
 
     /// The pooled HTTP client for an address.
@@ -192,20 +202,49 @@ impl fmt::Debug for Client {
     }
 }
 
-enum Frames {
+/// One answer, from the sending of its call to its end.
+pub(crate) struct Answer(Stage);
+
+enum Stage {
+    Sending(BoxFuture<'static, Result<Framed>>),
+    Coming(Framed),
+    Over,
+}
+
+impl Frames for Answer {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
+        let stage = &mut self.0;
+        if let Stage::Sending(begin) = stage {
+            *stage = match ready!(begin.as_mut().poll(cx)) {
+                Ok(framed) => Stage::Coming(framed),
+                Err(error) => {
+                    *stage = Stage::Over;
+                    return Poll::Ready(Some(Err(error)));
+                }
+            };
+        }
+        let frame = match stage {
+            Stage::Coming(Framed::Events(events)) => ready!(events.poll_frame(cx, take)),
+            Stage::Coming(Framed::Lines(lines)) => ready!(lines.poll_frame(cx, take)),
+            Stage::Coming(Framed::Whole(whole)) => ready!(whole.poll_frame(cx, take)),
+            Stage::Sending(_) | Stage::Over => None,
+        };
+        if !matches!(frame, Some(Ok(_))) {
+            *stage = Stage::Over;
+        }
+        Poll::Ready(frame)
+    }
+}
+
+/// The body of an answer, as it is cut.
+enum Framed {
     Events(Events<Body>),
     Lines(Lines<Body>),
     Whole(Whole<Body>),
-}
-
-impl Frames {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        match self {
-            Self::Events(events) => events.poll_frame(cx),
-            Self::Lines(lines) => lines.poll_frame(cx),
-            Self::Whole(whole) => whole.poll_frame(cx),
-        }
-    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,7 +6,6 @@ use std::ops::Range;
 use bytes::{Buf, Bytes};
 use memchr::{memchr, memchr2};
 
-use super::{Frame, Text};
 use crate::error::{Error, ErrorKind, Result};
 
 /// What an event is called that does not say.
@@ -28,6 +27,13 @@ enum Lf {
     Unknown,
     At(usize),
     Nowhere,
+}
+
+/// An event as it lies in the chunk, and how many bytes it takes there.
+pub(super) struct Plain<'a> {
+    pub(super) event: &'a str,
+    pub(super) data: &'a str,
+    pub(super) size: usize,
 }
 
 /// Holds the chunk in hand and the beginning of a line that it did not finish.
@@ -71,31 +77,37 @@ impl Cutter {
     }
 
     /// An event that is whole in the chunk and as plain as nearly all are: a line with its name or
-    /// none, one line of data, a blank line. What is anything else is not given.
-    pub(super) fn plain(&mut self) -> Option<Frame> {
+    /// none, one line of data, a blank line. What is anything else is left to [`Self::next`].
+    pub(super) fn plain(&self) -> Option<Plain<'_>> {
         let window = &self.chunk[..self.chunk.len().min(self.cap)];
         let may_be_mark = self.offset == 0 && window.first() == MARK.first();
         if may_be_mark || self.pending() > 0 {
             return None;
         }
-        let (mut event, mut at) = (Text::from(UNNAMED), 0);
+        let (mut name, mut at) = (0..0, 0);
         if window.starts_with(b"event:") {
-            let name;
             (name, at) = value(window, b"event:".len())?;
-            if !name.is_empty() {
-                event = Text::of(self.chunk.slice(name)).ok()?;
-            }
         }
         if !window[at..].starts_with(b"data:") {
             return None;
         }
         let (data, next) = value(window, at + b"data:".len())?;
-        let next = next + break_at(&window[next..])?;
-        let data = Text::of(self.chunk.slice(data)).ok()?;
-        self.chunk.advance(next);
+        let size = next + break_at(&window[next..])?;
+        let text = std::str::from_utf8(&window[..data.end]).ok()?;
+        let event = if name.is_empty() {
+            UNNAMED
+        } else {
+            &text[name]
+        };
+        let data = &text[data];
+        Some(Plain { event, data, size })
+    }
+
+    /// Goes on behind a plain event of this size.
+    pub(super) fn skip(&mut self, size: usize) {
+        self.chunk.advance(size);
         self.lf = Lf::Unknown;
-        self.offset += next as u64;
-        Some(Frame { event, data })
+        self.offset += size as u64;
     }
 
     /// The next whole line with its end, which is LF or CR LF whatever came.

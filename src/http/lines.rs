@@ -3,10 +3,8 @@
 
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-
 use super::{
-    Frame, MAX_EVENT, Text,
+    Frames, MAX_EVENT,
     body::Chunks,
     cut::{Cutter, Ends},
 };
@@ -29,14 +27,21 @@ impl<S: Chunks> Lines<S> {
             cutter: Cutter::new(Ends::Lf, cap),
         }
     }
+}
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+impl<S: Chunks> Frames for Lines<S> {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
         loop {
             while let Some(line) = self.cutter.next()? {
                 // Blank lines keep a connection alive and say nothing.
-                if let Some(frame) = frame(&line)? {
+                let line = line.trim_ascii();
+                if !line.is_empty() {
                     self.source.moved();
-                    return Poll::Ready(Some(Ok(frame)));
+                    return Poll::Ready(Some(text(line).map(|line| take("", line))));
                 }
             }
             if self.cutter.pending() > 0 {
@@ -45,27 +50,18 @@ impl<S: Chunks> Lines<S> {
             match ready!(self.source.poll_chunk(cx)) {
                 Some(chunk) => self.cutter.push(chunk?),
                 None => {
-                    let last = self.cutter.rest().map(|rest| frame(&rest));
-                    return Poll::Ready(last.and_then(Result::transpose));
+                    let last = self.cutter.rest();
+                    let last = last.as_deref().map(<[u8]>::trim_ascii);
+                    let last = last.filter(|line| !line.is_empty());
+                    return Poll::Ready(last.map(|line| text(line).map(|line| take("", line))));
                 }
             }
         }
     }
 }
 
-fn frame(line: &Bytes) -> Result<Option<Frame>> {
-    let trimmed = line.trim_ascii();
-    if trimmed.is_empty() {
-        return Ok(None);
-    }
-    Ok(Some(Frame {
-        event: Text::default(),
-        data: text(line.slice_ref(trimmed))?,
-    }))
-}
-
-pub(super) fn text(bytes: Bytes) -> Result<Text> {
-    Text::of(bytes).map_err(|error| {
+pub(super) fn text(bytes: &[u8]) -> Result<&str> {
+    std::str::from_utf8(bytes).map_err(|error| {
         let at = error.valid_up_to();
         let text = format!("a line of the answer is not UTF-8 at byte: `{at}`");
         Error::new(ErrorKind::Decode, text).possibly_billed()

@@ -18,22 +18,22 @@ mod sse;
 mod status;
 #[cfg(test)]
 mod tests;
-mod text;
 mod watch;
 mod whole;
 
-use std::time::Duration;
+use std::{
+    task::{Context, Poll},
+    time::Duration,
+};
 
 use bytes::Bytes;
 
-pub(crate) use self::{
-    client::Client, governor::Hindsight, probe::probe, status::kind_of_status, text::Text,
-};
+pub(crate) use self::{client::Client, governor::Hindsight, probe::probe, status::kind_of_status};
 
 #[cfg(test)]
-pub(crate) use self::replay::replay;
+pub(crate) use self::replay::{Chained, replay};
 pub use self::{limits::MAX_RETRY_AFTER, retry::RetryPolicy};
-use crate::error::Error;
+use crate::error::{Error, Result};
 
 /// One POST request whose answer is read frame by frame.
 pub(crate) struct Call {
@@ -66,13 +66,15 @@ pub(crate) enum Framing {
     Whole,
 }
 
-/// One frame of an answer.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Frame {
-    /// The SSE event name; `message` where there is none, empty for the other framings.
-    pub(crate) event: Text,
-    /// The payload.
-    pub(crate) data: Text,
+/// What comes frame by frame: an answer, or in tests a recording.
+pub(crate) trait Frames {
+    /// Shows the next frame to `take` where it lies: its SSE event name (`message` where there is
+    /// none, empty for the other framings) and its payload. After an error there are no more.
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>>;
 }
 
 /// An answer that is an error: its status is not a success, or its body says so.

@@ -3,15 +3,12 @@
 
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     task::{Context, Poll},
 };
 
-use async_stream::try_stream;
 use bytes::Bytes;
-use futures::Stream;
 
-use super::{Frame, Framing, body::Chunks, lines::Lines, sse::Events, whole::Whole};
+use super::{Frames, Framing, body::Chunks, lines::Lines, sse::Events, whole::Whole};
 use crate::error::Result;
 
 /// Chunks that are there already.
@@ -25,32 +22,57 @@ impl Chunks for Recorded {
     fn moved(&mut self) {}
 }
 
+/// A body that is there already, as it is cut.
+pub(crate) struct Replay(Cut);
+
+enum Cut {
+    Events(Events<Recorded>),
+    Lines(Lines<Recorded>),
+    Whole(Whole<Recorded>),
+}
+
 /// The frames of a body that comes in these chunks.
-pub(crate) fn replay(
-    framing: Framing,
-    chunks: impl IntoIterator<Item = Bytes>,
-) -> impl Stream<Item = Result<Frame>> + Send + 'static {
+pub(crate) fn replay(framing: Framing, chunks: impl IntoIterator<Item = Bytes>) -> Replay {
     let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty());
     let recorded = Recorded(chunks.collect());
-    try_stream! {
-        match framing {
-            Framing::Sse => {
-                let mut events = Events::new(recorded);
-                while let Some(frame) = poll_fn(|cx| events.poll_frame(cx)).await {
-                    yield frame?;
-                }
-            }
-            Framing::Lines => {
-                let mut lines = Lines::new(recorded);
-                while let Some(frame) = poll_fn(|cx| lines.poll_frame(cx)).await {
-                    yield frame?;
-                }
-            }
-            Framing::Whole => {
-                let mut whole = Whole::new(recorded);
-                while let Some(frame) = poll_fn(|cx| whole.poll_frame(cx)).await {
-                    yield frame?;
-                }
+    Replay(match framing {
+        Framing::Sse => Cut::Events(Events::new(recorded)),
+        Framing::Lines => Cut::Lines(Lines::new(recorded)),
+        Framing::Whole => Cut::Whole(Whole::new(recorded)),
+    })
+}
+
+impl Frames for Replay {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
+        match &mut self.0 {
+            Cut::Events(events) => events.poll_frame(cx, take),
+            Cut::Lines(lines) => lines.poll_frame(cx, take),
+            Cut::Whole(whole) => whole.poll_frame(cx, take),
+        }
+    }
+}
+
+/// The frames of one body, then those of another.
+pub(crate) struct Chained(pub(crate) Replay, pub(crate) Replay);
+
+impl Frames for Chained {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
+        let mut take = Some(take);
+        let first = self
+            .0
+            .poll_frame(cx, |event, data| take.take().map(|take| take(event, data)));
+        match (first, take) {
+            (Poll::Ready(None), Some(take)) => self.1.poll_frame(cx, take),
+            (first, _) => {
+                first.map(|frame| frame.map(|taken| taken.map(|taken| taken.expect("shown once"))))
             }
         }
     }

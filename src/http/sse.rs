@@ -14,9 +14,9 @@ use eventsource_stream::{EventStream, EventStreamError};
 use futures::Stream;
 
 use super::{
-    Frame, MAX_EVENT,
+    Frames, MAX_EVENT,
     body::Chunks,
-    cut::{Cutter, Ends},
+    cut::{Cutter, Ends, Plain},
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -50,30 +50,38 @@ impl<S: Chunks> Events<S> {
             belt,
         }
     }
+}
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+impl<S: Chunks> Frames for Events<S> {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
         loop {
-            let line = match ready!(self.feed.poll_piece(cx)) {
-                Some(Ok(Piece::Plain(frame))) => return Poll::Ready(Some(Ok(frame))),
-                Some(Ok(Piece::Line(line))) => line,
+            if let Some(plain) = self.feed.plain() {
+                let seen = match PINGS.contains(&plain.event.as_bytes().trim_ascii()) {
+                    true => Seen::Ping,
+                    false => Seen::Lines,
+                };
+                let (taken, size) = (take(plain.event, plain.data), plain.size);
+                self.feed.skip(size, seen);
+                return Poll::Ready(Some(Ok(taken)));
+            }
+            match ready!(self.feed.poll_line(cx)) {
+                Some(Ok(Piece::Line(line))) => self.belt.put(line),
+                Some(Ok(Piece::Chunk)) => continue,
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(None),
-            };
-            self.belt.put(line);
+            }
             // Nothing comes of it while the event goes on.
             if let Poll::Ready(Some(event)) = Pin::new(&mut self.parser).poll_next(cx) {
-                return Poll::Ready(Some(framed(event)));
+                let told = |error: EventStreamError<_>| error.to_string();
+                let event = event.map_err(|error| Error::new(ErrorKind::Decode, told(error)))?;
+                return Poll::Ready(Some(Ok(take(&event.event, &event.data))));
             }
         }
     }
-}
-
-fn framed(event: Result<eventsource_stream::Event, EventStreamError<Infallible>>) -> Result<Frame> {
-    let event = event.map_err(|error| Error::new(ErrorKind::Decode, error.to_string()))?;
-    Ok(Frame {
-        event: event.event.into(),
-        data: event.data.into(),
-    })
 }
 
 /// What lies between the lines and the parser, which both sides hold.
@@ -102,8 +110,10 @@ impl Stream for Belt {
 
 /// What the feed gives.
 enum Piece {
-    Plain(Frame),
+    /// A line for the parser.
     Line(Bytes),
+    /// Nothing yet, but there are more bytes to look at.
+    Chunk,
 }
 
 /// What the event in hand has shown so far.
@@ -130,15 +140,19 @@ struct Feed<S> {
 
 impl<S: Chunks> Feed<S> {
     /// An event that needs no parser.
-    fn plain(&mut self) -> Option<Frame> {
-        if self.event != Seen::Nothing {
-            return None;
+    fn plain(&self) -> Option<Plain<'_>> {
+        match self.event {
+            Seen::Nothing => self.cutter.plain(),
+            _ => None,
         }
-        let frame = self.cutter.plain()?;
-        if !PINGS.contains(&frame.event.as_bytes().trim_ascii()) {
+    }
+
+    /// Goes on behind it.
+    fn skip(&mut self, size: usize, seen: Seen) {
+        self.cutter.skip(size);
+        if seen == Seen::Lines {
             self.source.moved();
         }
-        Some(frame)
     }
 
     /// What the parser must see of a line; comments are for nobody.
@@ -170,12 +184,9 @@ impl<S: Chunks> Feed<S> {
         }
     }
 
-    /// The next event that needs no parser, or the next line for it.
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
+    /// The next line for the parser.
+    fn poll_line(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Piece>>> {
         loop {
-            if let Some(frame) = self.plain() {
-                return Poll::Ready(Some(Ok(Piece::Plain(frame))));
-            }
             if let Some(line) = self.cutter.next()? {
                 if let Some(line) = self.take(line)? {
                     return Poll::Ready(Some(Ok(Piece::Line(line))));
@@ -193,6 +204,7 @@ impl<S: Chunks> Feed<S> {
                 // What has no blank line behind it is not an event.
                 None => return Poll::Ready(None),
             }
+            return Poll::Ready(Some(Ok(Piece::Chunk)));
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{Frame, MAX_WHOLE, Text, body::Chunks, lines};
+use super::{Frames, MAX_WHOLE, body::Chunks, lines};
 use crate::error::{Error, ErrorKind, Result};
 
 /// The one frame of an answer that is not streamed.
@@ -27,8 +27,14 @@ impl<S: Chunks> Whole<S> {
             done: false,
         }
     }
+}
 
-    pub(super) fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+impl<S: Chunks> Frames for Whole<S> {
+    fn poll_frame<T>(
+        &mut self,
+        cx: &mut Context<'_>,
+        take: impl FnOnce(&str, &str) -> T,
+    ) -> Poll<Option<Result<T>>> {
         if self.done {
             return Poll::Ready(None);
         }
@@ -44,10 +50,7 @@ impl<S: Chunks> Whole<S> {
             self.kept.extend_from_slice(&chunk);
         }
         self.done = true;
-        let data = lines::text(std::mem::take(&mut self.kept).into())?;
-        Poll::Ready(Some(Ok(Frame {
-            event: Text::default(),
-            data,
-        })))
+        let kept = std::mem::take(&mut self.kept);
+        Poll::Ready(Some(lines::text(&kept).map(|data| take("", data))))
     }
 }

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    http::{Framing, replay},
+    http::{Chained, Framing, replay},
 };
 
 /// Every offset up to here is a split of its own.
@@ -137,7 +137,7 @@ fn twin_p13_a_framer_without_memory_fails_the_proof() {
     let unnoticed = |at: &usize| {
         let halves = [body.slice(..*at), body.slice(*at..)];
         let [first, second] = halves.map(|half| replay(Framing::Sse, [half]));
-        runtime.block_on(collect(follow(first.chain(second), decoder()))) == whole
+        runtime.block_on(collect(follow(Chained(first, second), decoder()))) == whole
     };
     let unnoticed = (1..body.len()).filter(unnoticed).count();
     // Between two events nothing need be remembered, and some frames say nothing that is new.

@@ -1,13 +1,13 @@
 //! Connections: what cannot be made, TLS, who closes, who keeps, and a thousand at once.
 //! Refuses to look at what an answer says.
 
-use std::{pin::pin, time::Duration};
+use std::time::Duration;
 
 use futures::StreamExt;
 
 use super::{
     super::Hindsight, Client, Framing, Peer, SSE_HEAD, Server, assert_no_secrets, client, data,
-    failure,
+    failure, stream,
 };
 use crate::error::ErrorKind;
 
@@ -86,7 +86,7 @@ async fn dropping_the_stream_closes_the_connection() {
     })
     .await;
     {
-        let mut stream = pin!(client().open(server.call(Framing::Sse), Hindsight::default()));
+        let mut stream = stream(client().open(server.call(Framing::Sse), Hindsight::default()));
         assert!(stream.next().await.unwrap().is_ok());
     }
     let seen = tokio::time::timeout(Duration::from_secs(2), is_closed.recv()).await;
@@ -114,7 +114,7 @@ async fn a_finished_answer_leaves_its_connection_to_the_next_call() {
         .await;
         let client = client();
         for _ in 0..20 {
-            let mut stream = pin!(client.open(server.call(Framing::Sse), Hindsight::default()));
+            let mut stream = stream(client.open(server.call(Framing::Sse), Hindsight::default()));
             assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
             assert_eq!(stream.next().await.unwrap().unwrap().data, "2");
             if reads_on == Reads::ToTheEnd {

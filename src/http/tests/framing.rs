@@ -17,7 +17,10 @@ use proptest::{
     test_runner::{TestError, TestRunner},
 };
 
-use super::super::{Frame, MAX_EVENT, body::Chunks, lines::Lines, sse::Events, whole::Whole};
+use super::{
+    super::{Frames, MAX_EVENT, body::Chunks, lines::Lines, sse::Events, whole::Whole},
+    Frame,
+};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Chunks that are there already, and how far the framer got.
@@ -57,7 +60,7 @@ pub(super) fn events(fed: &mut Fed, cap: usize) -> (Vec<Frame>, Option<Error>) {
     let mut events = Events::with_cap(fed, cap);
     let mut frames = Vec::new();
     loop {
-        match now(poll_fn(|cx| events.poll_frame(cx))) {
+        match now(poll_fn(|cx| events.poll_frame(cx, Frame::of))) {
             Some(Ok(frame)) => frames.push(frame),
             Some(Err(error)) => return (frames, Some(error)),
             None => return (frames, None),
@@ -69,8 +72,8 @@ fn lines(fed: &mut Fed, cap: usize) -> (Vec<String>, Option<Error>) {
     let mut lines = Lines::with_cap(fed, cap);
     let mut frames = Vec::new();
     loop {
-        match now(poll_fn(|cx| lines.poll_frame(cx))) {
-            Some(Ok(frame)) => frames.push(frame.data.to_string()),
+        match now(poll_fn(|cx| lines.poll_frame(cx, Frame::of))) {
+            Some(Ok(frame)) => frames.push(frame.data),
             Some(Err(error)) => return (frames, Some(error)),
             None => return (frames, None),
         }
@@ -85,8 +88,8 @@ fn parse(chunks: impl IntoIterator<Item = Bytes>) -> Vec<Frame> {
 
 fn frame(event: &str, data: &str) -> Frame {
     Frame {
-        event: event.to_owned().into(),
-        data: data.to_owned().into(),
+        event: event.to_owned(),
+        data: data.to_owned(),
     }
 }
 
@@ -293,7 +296,7 @@ fn p14_endless_lines_and_events_end_at_the_cap() {
     assert_stopped(&fed, cap);
     let mut fed = Fed::new(endless_line("{"));
     let mut whole = Whole::with_cap(&mut fed, cap);
-    let error = now(poll_fn(|cx| whole.poll_frame(cx)))
+    let error = now(poll_fn(|cx| whole.poll_frame(cx, Frame::of)))
         .unwrap()
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Limit);

@@ -13,7 +13,6 @@ mod timers;
 use std::{
     future::Future,
     net::SocketAddr,
-    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -22,7 +21,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
@@ -30,7 +29,7 @@ use tokio::{
 };
 
 use super::{
-    Call, Client, Frame, Framing, Hindsight, Reply, client::Settings, gate::Pace,
+    Call, Client, Frames, Framing, Hindsight, Reply, client::Settings, gate::Pace,
     governor::Governor, secrets::excerpt, status::kind_of_status,
 };
 use crate::error::{Error, Result};
@@ -186,9 +185,29 @@ fn figure(text: std::fmt::Arguments<'_>) {
     println!("{text}");
 }
 
+/// One frame of an answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Frame {
+    event: String,
+    data: String,
+}
+
+impl Frame {
+    fn of(event: &str, data: &str) -> Self {
+        let (event, data) = (event.to_owned(), data.to_owned());
+        Self { event, data }
+    }
+}
+
+/// The frames as a stream.
+fn stream<F: Frames + Unpin>(frames: F) -> impl Stream<Item = Result<Frame>> + Unpin {
+    let mut frames = frames;
+    futures::stream::poll_fn(move |cx| frames.poll_frame(cx, Frame::of))
+}
+
 /// Everything a call gives: the frames, and the error at the end if there is one.
 async fn all(client: &Client, call: Call) -> (Vec<Frame>, Option<Error>) {
-    let mut stream = pin!(client.open(call, Hindsight::default()));
+    let mut stream = stream(client.open(call, Hindsight::default()));
     let mut frames = Vec::new();
     while let Some(frame) = stream.next().await {
         match frame {
@@ -213,7 +232,7 @@ async fn data(client: &Client, call: Call) -> Result<Vec<String>> {
     let (frames, error) = all(client, call).await;
     match error {
         Some(error) => Err(error),
-        None => Ok(frames.iter().map(|frame| frame.data.to_string()).collect()),
+        None => Ok(frames.into_iter().map(|frame| frame.data).collect()),
     }
 }
 

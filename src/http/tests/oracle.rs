@@ -10,7 +10,8 @@ use proptest::{
 };
 
 use super::{
-    super::{Frame, MAX_EVENT},
+    super::MAX_EVENT,
+    Frame,
     framing::{Fed, cases, cut_at, events, now},
 };
 
@@ -21,8 +22,8 @@ fn judge(body: &str) -> Vec<Frame> {
     let whole = format!(":\n{body}:\n");
     let parser = EventStream::new(stream::iter([Ok::<_, std::convert::Infallible>(whole)]));
     let frame = |event: eventsource_stream::Event| Frame {
-        event: event.event.into(),
-        data: event.data.into(),
+        event: event.event,
+        data: event.data,
     };
     now(parser.map(|event| frame(event.unwrap())).collect())
 }
@@ -108,8 +109,8 @@ fn p13_twin_a_reader_without_the_parser_disagrees() {
             let (name, data) = event.split_once("data:")?;
             let name = name.trim().strip_prefix("event:").unwrap_or("message");
             Some(Frame {
-                event: name.trim().to_owned().into(),
-                data: data.trim().to_owned().into(),
+                event: name.trim().to_owned(),
+                data: data.trim().to_owned(),
             })
         };
         body.split("\n\n").filter_map(frame).collect()

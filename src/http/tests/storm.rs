@@ -2,7 +2,6 @@
 //! Refuses a paused clock: real sockets, real time, every duration a tenth of the real one.
 
 use std::{
-    pin::pin,
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
@@ -12,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::{
     super::{Call, Hindsight, RetryPolicy, gate::Pace, governor::Governor},
-    Client, Framing, Peer, Server, Settings, call_to, figure,
+    Client, Framing, Peer, Server, Settings, call_to, figure, stream,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -100,19 +99,19 @@ impl Refusal {
 /// One try: the data of all frames, where none of them is an error.
 async fn one_try(client: &Client, call: Call, refusal: Refusal) -> Result<Vec<String>> {
     let hindsight = Hindsight::default();
-    let mut stream = pin!(client.open(call, hindsight.clone()));
+    let mut stream = stream(client.open(call, hindsight.clone()));
     let mut data = Vec::new();
     while let Some(frame) = stream.next().await {
         let frame = frame?;
         match refusal {
             Refusal::Event(kind) | Refusal::Unheeded(kind) if frame.event == "error" => {
-                let error = Error::new(kind, frame.data.to_string());
+                let error = Error::new(kind, frame.data);
                 if matches!(refusal, Refusal::Event(_)) {
                     hindsight.failed(&error);
                 }
                 return Err(error);
             }
-            _ => data.push(frame.data.to_string()),
+            _ => data.push(frame.data),
         }
     }
     Ok(data)

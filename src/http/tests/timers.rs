@@ -4,7 +4,6 @@
 use std::{
     collections::VecDeque,
     future::poll_fn,
-    pin::pin,
     task::{Context, Poll, Waker},
     time::Duration,
 };
@@ -15,13 +14,13 @@ use tokio::time::{Instant, advance, sleep};
 
 use super::{
     super::{
-        Hindsight,
+        Frames, Hindsight,
         body::Chunks,
         client::Settings,
         sse::Events,
         watch::{Timers, Watch},
     },
-    Client, Framing, Peer, SSE_HEAD, Server, all, client, failure, figure,
+    Client, Frame, Framing, Peer, SSE_HEAD, Server, all, client, failure, figure, stream,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -90,8 +89,8 @@ async fn run(timed: Timed) -> (Vec<(u64, String)>, Option<(f64, Error)>) {
     let mut events = Events::new(timed);
     let mut frames = Vec::new();
     loop {
-        match poll_fn(|cx| events.poll_frame(cx)).await {
-            Some(Ok(frame)) => frames.push((began.elapsed().as_secs(), frame.data.to_string())),
+        match poll_fn(|cx| events.poll_frame(cx, Frame::of)).await {
+            Some(Ok(frame)) => frames.push((began.elapsed().as_secs(), frame.data)),
             Some(Err(error)) => return (frames, Some((began.elapsed().as_secs_f64(), error))),
             None => return (frames, None),
         }
@@ -196,10 +195,15 @@ async fn invariant_18_no_timer_runs_while_nobody_reads() {
     let hour = Duration::from_secs(3600);
     // The data is there when the reader comes back.
     let mut events = Events::new(Timed::new(&[(0, "data: 1\n\n"), (10, "data: 2\n\n")]));
-    assert!(poll_fn(|cx| events.poll_frame(cx)).await.unwrap().is_ok());
+    assert!(
+        poll_fn(|cx| events.poll_frame(cx, Frame::of))
+            .await
+            .unwrap()
+            .is_ok()
+    );
     sleep(hour).await;
     assert_eq!(
-        poll_fn(|cx| events.poll_frame(cx))
+        poll_fn(|cx| events.poll_frame(cx, Frame::of))
             .await
             .unwrap()
             .unwrap()
@@ -210,12 +214,17 @@ async fn invariant_18_no_timer_runs_while_nobody_reads() {
     // It is not there yet, and the reader had looked for it before it went away.
     let rows = [(0, "data: 1\n\n"), (3_610, "data: 2\n\n")];
     let mut events = Events::new(Timed::new(&rows));
-    assert!(poll_fn(|cx| events.poll_frame(cx)).await.unwrap().is_ok());
+    assert!(
+        poll_fn(|cx| events.poll_frame(cx, Frame::of))
+            .await
+            .unwrap()
+            .is_ok()
+    );
     let mut nobody = Context::from_waker(Waker::noop());
-    assert!(events.poll_frame(&mut nobody).is_pending());
+    assert!(events.poll_frame(&mut nobody, Frame::of).is_pending());
     advance(hour).await;
     assert_eq!(
-        poll_fn(|cx| events.poll_frame(cx))
+        poll_fn(|cx| events.poll_frame(cx, Frame::of))
             .await
             .unwrap()
             .unwrap()
@@ -355,7 +364,7 @@ async fn invariant_18_a_pausing_reader_of_a_real_socket_loses_nothing() {
     .await;
     let mut call = server.call(Framing::Sse);
     (call.first_byte, call.idle) = (Duration::from_millis(500), Duration::from_millis(150));
-    let mut stream = pin!(client().open(call, Hindsight::default()));
+    let mut stream = stream(client().open(call, Hindsight::default()));
     assert_eq!(stream.next().await.unwrap().unwrap().data, "1");
     sleep(Duration::from_millis(1_500)).await;
     assert_eq!(stream.next().await.unwrap().unwrap().data, "2");

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::{
-    VENDOR,
+    VENDOR, usual,
     verbatim::with_field,
     wire::{
         Answer, AnyBlock, AnyDelta, BlockDelta, BlockStart, BlockStop, ByLifetime, Counts,
@@ -153,7 +153,8 @@ impl Decoder {
     }
 
     fn delta(&mut self, event: &str, data: &str, out: &mut Out) -> Result<()> {
-        let BlockDelta { index, delta } = match serde_json::from_str(data) {
+        let read = || serde_json::from_str(data);
+        let BlockDelta { index, delta } = match usual::read(data).map_or_else(read, Ok) {
             Ok(delta) => delta,
             Err(error) => {
                 // A delta of the future may use our names for other things.

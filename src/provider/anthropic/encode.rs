@@ -1,6 +1,8 @@
 //! A request as the bytes of a Messages API body.
 //! Refuses to encode a message twice: the body is a concatenation of kept bytes.
 
+use std::borrow::Cow;
+
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
 use serde::Serialize;
@@ -42,16 +44,17 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Byt
     let head = head(request, settings)?;
     let tools = (!request.tools.get().is_empty()).then(|| tools(request.tools, settings.cache));
     let marker = marker(settings.cache);
-    let marked = marked(request.history, settings.cache);
-    let encoded = |(at, message): (usize, &Kept<Message>)| {
-        let bytes = message.encoded(MESSAGES, encode_message);
-        match bytes.strip_suffix(END) {
-            Some(start) if marked.contains(&Some(at)) => [start, &marker, END].concat().into(),
-            _ => bytes,
+    let encoded = |message| Kept::encoded(message, MESSAGES, encode_message);
+    let mut messages: Vec<_> = request.history.iter().map(encoded).collect();
+    for at in marked(request.history, settings.cache)
+        .into_iter()
+        .flatten()
+    {
+        if let Some(start) = messages[at].strip_suffix(END) {
+            messages[at] = [start, &marker, END].concat().into();
         }
-    };
-    let messages: Vec<Bytes> = request.history.iter().enumerate().map(encoded).collect();
-    Ok(splice(&head, tools.as_ref(), "messages", &messages).into())
+    }
+    Ok(splice(&head, tools.as_deref(), "messages", &messages).into())
 }
 
 fn head(request: &Request<'_>, settings: &Settings<'_>) -> Result<Vec<u8>> {
@@ -105,7 +108,7 @@ fn effort_word(effort: Effort) -> Option<&'static str> {
     }
 }
 
-fn tools(tools: &Kept<Vec<ToolSpec>>, cache: CachePolicy) -> Bytes {
+fn tools(tools: &Kept<Vec<ToolSpec>>, cache: CachePolicy) -> Cow<'_, [u8]> {
     let dialect = match cache {
         CachePolicy::Off => "anthropic",
         CachePolicy::FiveMinutes => "anthropic+5m",

@@ -5,6 +5,7 @@ mod decode;
 mod encode;
 mod failure;
 mod thinking;
+mod usual;
 mod verbatim;
 mod wire;
 

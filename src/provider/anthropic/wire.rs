@@ -220,7 +220,7 @@ pub(super) struct BlockDelta<'a> {
 
 /// The fields of the deltas we understand, side by side: a tagged enum would copy everything into
 /// a buffer before it looks at the tag, and this is the hot path.
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
 pub(super) struct AnyDelta<'a> {
     #[serde(rename = "type", borrow, default)]
     pub(super) kind: Cow<'a, str>,

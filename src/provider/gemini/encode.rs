@@ -1,6 +1,8 @@
 //! A request as the bytes of a generateContent body.
 //! Refuses to encode a message twice: the body is a concatenation of kept bytes.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -47,12 +49,12 @@ pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts
         STRICT => |message| encode_message(message, STRICT),
         _ => |message| encode_message(message, LENIENT),
     };
-    let messages: Vec<Bytes> = request
+    let messages: Vec<Cow<'_, [u8]>> = request
         .history
         .iter()
         .map(|message| message.encoded(dialect, encode))
         .collect();
-    Ok(splice(&head, tools.as_ref(), "contents", &messages).into())
+    Ok(splice(&head, tools.as_deref(), "contents", &messages).into())
 }
 
 fn head(

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use super::{
     Format as AskedFormat, Ollama, VENDOR,
     wire::{Call, CallFunction, Format, Function, Head, KeepAlive, Sampling, Think, Tool, Turn},
@@ -34,7 +32,7 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> 
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
     let mut messages = Vec::with_capacity(request.history.len() + 1);
     if !request.system.trim().is_empty() {
-        messages.push(Bytes::from(json(&turn("system", request.system))));
+        messages.push(Cow::from(json(&turn("system", request.system))));
     }
     for message in request.history {
         let bytes = message.encoded(DIALECT, encode_message);
@@ -42,7 +40,7 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> 
             messages.push(bytes);
         }
     }
-    Ok(splice(&head, tools.as_ref(), "messages", &messages))
+    Ok(splice(&head, tools.as_deref(), "messages", &messages))
 }
 
 fn head<'a>(request: &Request<'a>, provider: &'a Ollama) -> Head<'a> {

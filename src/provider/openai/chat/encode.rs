@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use super::{
     EffortField, Files, Malformed, OpenAiChat, OutputLimit, Quirks, ReasoningReturn, SchemaField,
     UsageReport, VENDOR,
@@ -37,7 +35,7 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u
     let mut messages = Vec::with_capacity(request.history.len() + 1);
     if !request.system.trim().is_empty() {
         let content = request.system;
-        messages.push(Bytes::from(json(&Turn::System { content })));
+        messages.push(Cow::from(json(&Turn::System { content })));
     }
     for message in request.history {
         let bytes = message.encoded(dialect, |message| encode_message(message, quirks));
@@ -45,7 +43,7 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u
             messages.push(bytes);
         }
     }
-    Ok(splice(&head, tools.as_ref(), "messages", &messages))
+    Ok(splice(&head, tools.as_deref(), "messages", &messages))
 }
 
 /// The name of how messages are spelt: one for each set of quirks that changes their bytes.

@@ -3,8 +3,6 @@
 
 use std::borrow::Cow;
 
-use bytes::Bytes;
-
 use super::{
     OpenAi, Summary, VENDOR,
     wire::{Content, Format, Head, Input, Known, Output, Reasoning, TextConfig, Tool},
@@ -39,13 +37,13 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Vec<u8>> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let messages: Vec<Bytes> = request
+    let messages: Vec<Cow<'_, [u8]>> = request
         .history
         .iter()
         .map(|message| message.encoded(DIALECT, encode_message))
         .filter(|bytes| !bytes.is_empty())
         .collect();
-    Ok(splice(&head, tools.as_ref(), "input", &messages))
+    Ok(splice(&head, tools.as_deref(), "input", &messages))
 }
 
 fn head<'a>(request: &Request<'a>, provider: &'a OpenAi) -> Head<'a> {
