@@ -34,18 +34,27 @@ impl<T> Kept<T> {
         self.value
     }
 
+    /// The bytes in this dialect, if they were made and are remembered.
+    pub fn kept(&self, dialect: Dialect) -> Option<&[u8]> {
+        let made = self.slots.iter().map_while(OnceLock::get);
+        let mut made = made.filter(|(owner, _)| is_same(owner, dialect));
+        made.next().map(|(_, bytes)| &**bytes)
+    }
+
     /// The bytes in this dialect: made by `encode` the first time, remembered afterwards.
     ///
     /// A third dialect is encoded each time and not remembered.
     pub fn encoded(&self, dialect: Dialect, encode: impl FnOnce(&T) -> Vec<u8>) -> Cow<'_, [u8]> {
+        if let Some(bytes) = self.kept(dialect) {
+            return Cow::Borrowed(bytes);
+        }
         let mut encode = Some(encode);
         for slot in &self.slots {
             let (owner, bytes) = slot.get_or_init(|| {
                 let encode = encode.take().expect("a slot is filled once");
                 (dialect, encode(&self.value).into())
             });
-            // Names are constants: the same text nearly always lies at the same place.
-            if std::ptr::eq(*owner, dialect) || *owner == dialect {
+            if is_same(owner, dialect) {
                 return Cow::Borrowed(bytes);
             }
         }
@@ -54,6 +63,11 @@ impl<T> Kept<T> {
             None => unreachable!("a slot filled here has this dialect"),
         }
     }
+}
+
+/// Names are constants: the same text nearly always lies at the same place.
+fn is_same(one: Dialect, other: Dialect) -> bool {
+    std::ptr::eq(one, other) || one == other
 }
 
 impl<T: Clone> Clone for Kept<T> {

@@ -23,7 +23,6 @@ use super::{
     gate::Pace,
     governor::{Governor, Hindsight},
     lines::Lines,
-    secrets::Secrets,
     sse::Events,
     status::Head,
     watch::{Timers, Watch},
@@ -116,7 +115,6 @@ impl Client {
 
     async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed> {
         let target = self.target(&call.url)?;
-        let secrets = Secrets::of(&call, &target.url);
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
         let door = self.door(&target)?;
@@ -151,7 +149,7 @@ impl Client {
             // Now, not with the first byte of the body: others wait for this news.
             hindsight.allow(ticket.answered(&head.headers));
         }
-        if let Err(error) = head.check(&mut body, &call, &secrets).await {
+        if let Err(error) = head.check(&mut body, &call, &target.url).await {
             match ticket {
                 Some(ticket) => ticket.failed(&error, Some(&head.headers)),
                 None => hindsight.failed(&error),

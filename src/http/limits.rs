@@ -65,6 +65,13 @@ pub(super) fn exhausted(headers: &HeaderMap) -> Option<Duration> {
 }
 
 pub(super) fn exhausted_at(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    // Most answers say nothing, and looking for each of these names costs more than that.
+    if !headers
+        .keys()
+        .any(|name| name.as_str().contains("ratelimit"))
+    {
+        return None;
+    }
     let text = |name: &str| Some(headers.get(name)?.to_str().ok()?.trim());
     let waits = RATES.iter().filter_map(|(left, reset)| {
         if text(left)? != "0" {

@@ -77,11 +77,13 @@ impl Head {
         &self,
         body: &mut Body,
         call: &Call,
-        secrets: &Secrets,
+        url: &reqwest::Url,
     ) -> Result<()> {
+        // Only for an error: most answers are none.
+        let secrets = || Secrets::of(call, url);
         if !self.status.is_success() {
             let start = read_start(body).await;
-            return Err(self.classify(&start, call, secrets));
+            return Err(self.classify(&start, call, &secrets()));
         }
         let first = body.peek().await?;
         match self.look(first.as_ref(), call.framing) {
@@ -89,14 +91,14 @@ impl Head {
             Look::Json => {
                 let start = read_start(body).await;
                 if has_error(&start) {
-                    Err(self.classify(&start, call, secrets).possibly_billed())
+                    Err(self.classify(&start, call, &secrets()).possibly_billed())
                 } else {
-                    Err(self.foreign(&start, secrets))
+                    Err(self.foreign(&start, &secrets()))
                 }
             }
             Look::Foreign => {
                 let start = read_start(body).await;
-                Err(self.foreign(&start, secrets))
+                Err(self.foreign(&start, &secrets()))
             }
         }
     }
@@ -159,12 +161,13 @@ impl Head {
         let start = first.map_or(&b""[..], |chunk| chunk);
         let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
         let start = start.trim_ascii_start().first();
-        let is_json = self.is_json();
         match (framing, start) {
             (_, Some(b'<' | 0x1f)) => Look::Foreign,
             (Framing::Sse, Some(b'{' | b'[')) => Look::Json,
             (Framing::Sse, _) if self.is_type(&["text/event-stream"]) => Look::Answer,
-            (Framing::Lines | Framing::Whole, Some(b'{' | b'[') | None) if is_json => Look::Answer,
+            (Framing::Lines | Framing::Whole, Some(b'{' | b'[') | None) if self.is_json() => {
+                Look::Answer
+            }
             _ => Look::Foreign,
         }
     }

@@ -55,16 +55,18 @@ impl Wire {
         if line.is_held_here() {
             event.seq = line.next();
             line.later().push_back(event.clone());
+            line.waits.store(true, Relaxed);
             return;
         }
         let held = line.hold();
         event.seq = line.next();
         self.hear(event);
-        loop {
+        // Only this thread has put anything there, so it need not lock to see that there is nothing.
+        while line.waits.load(Relaxed) {
             let next = line.later().pop_front();
             match next {
                 Some(event) => self.hear(&event),
-                None => break,
+                None => line.waits.store(false, Relaxed),
             }
         }
         drop(held);
@@ -117,6 +119,8 @@ struct Line {
     holder: AtomicUsize,
     /// What the holder was told to tell while it told something.
     later: Mutex<VecDeque<Event>>,
+    /// Whether there may be something.
+    waits: AtomicBool,
 }
 
 /// The place in the line, until it is dropped.

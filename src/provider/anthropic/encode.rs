@@ -19,7 +19,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     kept::{Dialect, Kept},
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolCall, ToolResult},
-    provider::{Delivery, Effort, Model, Request, schema, splice::splice},
+    provider::{Delivery, Effort, Model, Request, schema, splice::Body},
     spec::ToolSpec,
 };
 
@@ -44,17 +44,18 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Byt
     let head = head(request, settings)?;
     let tools = (!request.tools.get().is_empty()).then(|| tools(request.tools, settings.cache));
     let marker = marker(settings.cache);
-    let encoded = |message| Kept::encoded(message, MESSAGES, encode_message);
-    let mut messages: Vec<_> = request.history.iter().map(encoded).collect();
-    for at in marked(request.history, settings.cache)
-        .into_iter()
-        .flatten()
-    {
-        if let Some(start) = messages[at].strip_suffix(END) {
-            messages[at] = [start, &marker, END].concat().into();
+    let marked = marked(request.history, settings.cache);
+    let history = (request.history, MESSAGES);
+    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
+    for (at, message) in request.history.iter().enumerate() {
+        let bytes = message.encoded(MESSAGES, encode_message);
+        let is_marked = marked[0] == Some(at) || marked[1] == Some(at);
+        match bytes.strip_suffix(END).filter(|_| is_marked) {
+            Some(start) => body.push_joined([start, &marker, END]),
+            None => body.push(&bytes),
         }
     }
-    Ok(splice(&head, tools.as_deref(), "messages", &messages).into())
+    Ok(body.end().into())
 }
 
 fn head(request: &Request<'_>, settings: &Settings<'_>) -> Result<Vec<u8>> {

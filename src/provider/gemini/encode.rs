@@ -1,8 +1,6 @@
 //! A request as the bytes of a generateContent body.
 //! Refuses to encode a message twice: the body is a concatenation of kept bytes.
 
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -19,7 +17,7 @@ use crate::{
     id::CallId,
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolResult},
-    provider::{Request, schema, splice::splice},
+    provider::{Request, schema, splice::Body},
     spec::ToolSpec,
 };
 
@@ -49,12 +47,12 @@ pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts
         STRICT => |message| encode_message(message, STRICT),
         _ => |message| encode_message(message, LENIENT),
     };
-    let messages: Vec<Cow<'_, [u8]>> = request
-        .history
-        .iter()
-        .map(|message| message.encoded(dialect, encode))
-        .collect();
-    Ok(splice(&head, tools.as_deref(), "contents", &messages).into())
+    let history = (request.history, dialect);
+    let mut body = Body::begin(&head, tools.as_deref(), "contents", history);
+    for message in request.history {
+        body.push(&message.encoded(dialect, encode));
+    }
+    Ok(body.end().into())
 }
 
 fn head(

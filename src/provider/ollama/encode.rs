@@ -11,7 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, ToolResult},
-    provider::{Delivery, Effort, Request, plainly, splice::splice},
+    provider::{Delivery, Effort, Request, plainly, splice::Body},
     spec::ToolSpec,
 };
 
@@ -30,17 +30,15 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let mut messages = Vec::with_capacity(request.history.len() + 1);
+    let history = (request.history, DIALECT);
+    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
     if !request.system.trim().is_empty() {
-        messages.push(Cow::from(json(&turn("system", request.system))));
+        body.push(&json(&turn("system", request.system)));
     }
     for message in request.history {
-        let bytes = message.encoded(DIALECT, encode_message);
-        if !bytes.is_empty() {
-            messages.push(bytes);
-        }
+        body.push(&message.encoded(DIALECT, encode_message));
     }
-    Ok(splice(&head, tools.as_deref(), "messages", &messages))
+    Ok(body.end())
 }
 
 fn head<'a>(request: &Request<'a>, provider: &'a Ollama) -> Head<'a> {

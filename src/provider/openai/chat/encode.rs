@@ -19,7 +19,7 @@ use crate::{
         Delivery, Request,
         openai::{SCHEMA_NAME, check, json, reasoning, strict},
         plainly,
-        splice::splice,
+        splice::Body,
     },
     spec::ToolSpec,
 };
@@ -32,18 +32,16 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(VENDOR, |specs| tools(specs)));
     let dialect = dialect(quirks);
-    let mut messages = Vec::with_capacity(request.history.len() + 1);
+    let history = (request.history, dialect);
+    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
     if !request.system.trim().is_empty() {
         let content = request.system;
-        messages.push(Cow::from(json(&Turn::System { content })));
+        body.push(&json(&Turn::System { content }));
     }
     for message in request.history {
-        let bytes = message.encoded(dialect, |message| encode_message(message, quirks));
-        if !bytes.is_empty() {
-            messages.push(bytes);
-        }
+        body.push(&message.encoded(dialect, |message| encode_message(message, quirks)));
     }
-    Ok(splice(&head, tools.as_deref(), "messages", &messages))
+    Ok(body.end())
 }
 
 /// The name of how messages are spelt: one for each set of quirks that changes their bytes.

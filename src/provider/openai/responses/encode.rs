@@ -15,7 +15,7 @@ use crate::{
         Delivery, Request,
         openai::{SCHEMA_NAME, check, json, reasoning, strict},
         plainly,
-        splice::splice,
+        splice::Body,
     },
     spec::ToolSpec,
 };
@@ -37,13 +37,12 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Vec<u8>> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let messages: Vec<Cow<'_, [u8]>> = request
-        .history
-        .iter()
-        .map(|message| message.encoded(DIALECT, encode_message))
-        .filter(|bytes| !bytes.is_empty())
-        .collect();
-    Ok(splice(&head, tools.as_deref(), "input", &messages))
+    let history = (request.history, DIALECT);
+    let mut body = Body::begin(&head, tools.as_deref(), "input", history);
+    for message in request.history {
+        body.push(&message.encoded(DIALECT, encode_message));
+    }
+    Ok(body.end())
 }
 
 fn head<'a>(request: &Request<'a>, provider: &'a OpenAi) -> Head<'a> {
