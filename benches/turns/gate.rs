@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 /// How much more a row may cost before the gate closes, and how much less before it says so.
-pub(crate) const LEEWAY: f64 = 0.03;
+const LEEWAY: f64 = 0.03;
 
 /// The first lines of the file of accepted figures.
 const HEAD: &str = "\

@@ -74,8 +74,10 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
             continue;
         }
         let spreads = interleaved(pace.rounds(rounds), 0, |side| crowd_apart(side, many));
-        let name =
-            format!("{many} sessions x {CROWD_TURNS} turns, all streams open at once, CPU ms");
+        let name = format!(
+            "{many},000 sessions x {CROWD_TURNS} turns, all streams open at once, CPU ms",
+            many = many / 1_000
+        );
         missed.extend(print(&name, spreads, CROWD_TARGET));
     }
     let parked = Side::ALL.map(|side| number(&["park", side.name(), &server.url]));

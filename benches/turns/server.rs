@@ -169,7 +169,6 @@ pub(crate) async fn serve() {
         loop {
             let (socket, _) = listener.accept().await.unwrap();
             let (replies, crowds) = (replies.clone(), crowds.clone());
-            #[expect(clippy::disallowed_methods, reason = "a program of its own")]
             tokio::task::spawn_local(async move {
                 connection(socket, &replies, &crowds).await;
             });

@@ -157,6 +157,9 @@ impl Client {
 async fn rest(n: usize) {
     if n > 0 {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
     }
 }
 
