@@ -6,6 +6,7 @@ mod measure;
 mod ours;
 mod peer;
 mod rig;
+#[expect(dead_code, reason = "the turns ask it for more")]
 #[path = "../../turns/server.rs"]
 mod server;
 mod swiftide;
