@@ -39,6 +39,10 @@ bench:
 count:
     cargo bench --bench turns -- count
 
+# What other libraries need for the same; compiles long, needs valgrind
+peers:
+    .ci/peers
+
 # What CI runs
 ci:
     bash .ci/run

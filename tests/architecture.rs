@@ -349,6 +349,33 @@ fn reference_systems_md_proves_what_it_says() {
     assert!(lost.is_empty(), "named but not there: {lost:?}");
 }
 
+/// The peers in the table that are not in the lock file with the same version.
+fn unpinned<'a>(table: &'a str, lock: &str) -> Vec<&'a str> {
+    let rows = table.lines().filter_map(|line| line.strip_prefix("| "));
+    let names = rows.filter_map(|row| row.split(" |").next()?.split_once(' '));
+    let peers = names.filter(|(_, version)| version.starts_with(|c: char| c.is_ascii_digit()));
+    let lost = peers.filter(|(name, version)| {
+        // The crate that has the name of the whole may only be a front.
+        ["", "-core"].iter().all(|end| {
+            let pinned = format!("name = \"{name}{end}\"\nversion = \"{version}\"\n");
+            !lock.contains(&pinned)
+        })
+    });
+    lost.map(|(name, _)| name).collect()
+}
+
+#[test]
+fn the_table_of_peers_names_the_versions_that_ran() {
+    let read = |name| fs::read_to_string(root().join("benches/peers").join(name)).unwrap();
+    let (table, lock) = (read("table.md"), read("Cargo.lock"));
+    assert!(
+        table.matches("\n| ").count() >= 4,
+        "the scan must find the peers"
+    );
+    assert_eq!(unpinned(&table, &lock), [""; 0]);
+    assert_eq!(unpinned("| genai 0.0.1 | 1 |", &lock), ["genai"]);
+}
+
 /// The rows of tests/twins.txt: row, tests, what is taken away, twin.
 fn twins(text: &str) -> Vec<[&str; 4]> {
     let rows = text

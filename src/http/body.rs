@@ -9,7 +9,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{fault, watch::Watch};
+use super::{fault, lanes::Place, watch::Watch};
 use crate::error::Result;
 
 /// Where the framers get their bytes: an answer, or a test's list of chunks.
@@ -27,15 +27,23 @@ pub(super) struct Body {
     watch: Watch,
     host: String,
     ahead: Option<Bytes>,
+    /// On a connection that others share.
+    _place: Option<Place>,
 }
 
 impl Body {
-    pub(super) fn new(response: reqwest::Response, watch: Watch, host: String) -> Self {
+    pub(super) fn new(
+        response: reqwest::Response,
+        watch: Watch,
+        host: String,
+        place: Option<Place>,
+    ) -> Self {
         Self {
             response,
             watch,
             host,
             ahead: None,
+            _place: place,
         }
     }
 

@@ -22,9 +22,11 @@ use super::{
     fault,
     gate::Pace,
     governor::{Governor, Hindsight},
+    lanes::{Lanes, Place},
     lines::Lines,
     sse::Events,
     status::Head,
+    tls::{self, Tls},
     watch::{Timers, Watch},
     whole::Whole,
 };
@@ -47,6 +49,18 @@ pub(crate) struct Settings {
     pub(crate) no_progress: Duration,
     /// The pace of all who share the client; none of them is held back without one.
     pub(crate) governor: Option<Arc<Governor>>,
+    /// Whom https addresses are believed.
+    pub(crate) trust: Trust,
+}
+
+/// Who says that a server is who it says it is.
+#[derive(Clone, Default)]
+pub(crate) enum Trust {
+    /// The certificates of the system; `SSL_CERT_FILE` names others where the system is Linux.
+    #[default]
+    System,
+    #[cfg(all(test, feature = "rustls"))]
+    Only(rustls::RootCertStore),
 }
 
 impl Default for Settings {
@@ -55,6 +69,7 @@ impl Default for Settings {
             connect: CONNECT,
             no_progress: NO_PROGRESS,
             governor: Some(Governor::new(Pace::default())),
+            trust: Trust::default(),
         }
     }
 }
@@ -65,10 +80,12 @@ pub(crate) struct Client(Arc<Shared>);
 
 struct Shared {
     settings: Settings,
-    /// By `Target::door`.
-    doors: [OnceLock<reqwest::Client>; 4],
     /// What the addresses say that were called before.
     targets: DashMap<String, Arc<Target>>,
+    /// For http: on this machine, and beyond it.
+    plain: [OnceLock<reqwest::Client>; 2],
+    /// For https.
+    secure: Lanes,
 }
 
 impl Client {
@@ -89,10 +106,12 @@ impl Client {
 
     /// A client of its own, sharing neither connections nor pace with others.
     pub(crate) fn with_settings(settings: Settings) -> Self {
+        let tls = Tls::new(settings.trust.clone());
         Self(Arc::new(Shared {
             settings,
-            doors: [const { OnceLock::new() }; 4],
             targets: DashMap::new(),
+            plain: [const { OnceLock::new() }; 2],
+            secure: Lanes::new(tls),
         }))
     }
 
@@ -106,18 +125,17 @@ impl Client {
         )))
     }
 
-    /// Which of the doors have been made: http here, http, https here, https.
-    #[cfg(test)]
-    pub(super) fn doors_made(&self) -> Vec<bool> {
-        let doors = self.0.doors.iter();
-        doors.map(|door| door.get().is_some()).collect()
+    /// Whether TLS has been set up.
+    #[cfg(all(test, feature = "rustls"))]
+    pub(super) fn has_tls(&self) -> bool {
+        self.0.secure.is_made()
     }
 
     async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed> {
         let target = self.target(&call.url)?;
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
-        let door = self.door(&target)?;
+        let (door, place) = self.door(&target)?;
         let ticket = match &settings.governor {
             Some(governor) => Some(governor.admit(&target.origin, call.account).await?),
             None => None,
@@ -141,7 +159,7 @@ impl Client {
             }
         };
         let head = Head::of(&response);
-        let mut body = Body::new(response, watch, host);
+        let mut body = Body::new(response, watch, host, place);
         let mut ticket = ticket;
         if head.is_promising(call.framing)
             && let Some(ticket) = ticket.take()
@@ -181,16 +199,26 @@ impl Client {
 
     /// The pooled HTTP client for an address.
     pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
-        self.door(&Target::of(url)?)
+        let (client, _) = self.door(&Target::of(url)?)?;
+        Ok(client)
     }
 
-    fn door(&self, target: &Target) -> Result<reqwest::Client> {
-        let door = &self.0.doors[target.door()];
-        if let Some(client) = door.get() {
-            return Ok(client.clone());
+    fn door(&self, target: &Target) -> Result<(reqwest::Client, Option<Place>)> {
+        let builder = || builder(target, &self.0.settings);
+        if target.scheme == Scheme::Https {
+            let (client, place) = self.0.secure.take(&target.origin, builder)?;
+            return Ok((client, Some(place)));
         }
-        let made = make(target, &self.0.settings)?;
-        Ok(door.get_or_init(|| made).clone())
+        let door = &self.0.plain[usize::from(target.reach == Reach::Network)];
+        if let Some(client) = door.get() {
+            return Ok((client.clone(), None));
+        }
+        // One connection for each call; what can share one is only known of servers with TLS.
+        let made = tls::plain(builder().http1_only())?.build();
+        let made = made.map_err(|error| {
+            Error::new(ErrorKind::Config, "the HTTP client could not be set up").with_source(error)
+        })?;
+        Ok((door.get_or_init(|| made).clone(), None))
     }
 }
 
@@ -303,10 +331,6 @@ impl Target {
             url,
         })
     }
-
-    fn door(&self) -> usize {
-        usize::from(self.scheme == Scheme::Https) * 2 + usize::from(self.reach == Reach::Network)
-    }
 }
 
 fn request(call: &Call, target: &Target) -> Result<Request> {
@@ -328,58 +352,18 @@ fn request(call: &Call, target: &Target) -> Result<Request> {
     Ok(request)
 }
 
-fn make(target: &Target, settings: &Settings) -> Result<reqwest::Client> {
+/// What all clients have in common.
+fn builder(target: &Target, settings: &Settings) -> reqwest::ClientBuilder {
     let builder = reqwest::Client::builder()
         .user_agent(concat!("offshoot/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(settings.connect)
         .pool_max_idle_per_host(IDLE_CONNECTIONS)
         .pool_idle_timeout(IDLE_CONNECTION)
-        // One connection for each stream: a shared one would cap how many may be open.
-        .http1_only()
         .redirect(reqwest::redirect::Policy::none())
         .retry(reqwest::retry::never())
         .referer(false);
-    let builder = match target.reach {
+    match target.reach {
         Reach::Loopback => builder.no_proxy(),
         Reach::Network => builder,
-    };
-    let builder = match target.scheme {
-        Scheme::Http => plain(builder)?,
-        Scheme::Https => secure(builder, target)?,
-    };
-    builder.build().map_err(|error| {
-        Error::new(ErrorKind::Config, "the HTTP client could not be set up").with_source(error)
-    })
-}
-
-/// For http addresses: the library wants TLS settings anyway, these trust nobody and load nothing.
-#[cfg(feature = "rustls")]
-fn plain(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let settings = rustls::ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|error| Error::new(ErrorKind::Bug, "TLS versions").with_source(error))?
-        .with_root_certificates(rustls::RootCertStore::empty())
-        .with_no_client_auth();
-    Ok(builder.tls_backend_preconfigured(settings))
-}
-
-#[cfg(not(feature = "rustls"))]
-#[expect(clippy::unnecessary_wraps, reason = "with TLS it can fail")]
-fn plain(builder: reqwest::ClientBuilder) -> Result<reqwest::ClientBuilder> {
-    Ok(builder)
-}
-
-#[cfg(feature = "rustls")]
-fn secure(builder: reqwest::ClientBuilder, _: &Target) -> Result<reqwest::ClientBuilder> {
-    // Fails when the program has installed one before: then that one is used.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    Ok(builder)
-}
-
-#[cfg(not(feature = "rustls"))]
-fn secure(_: reqwest::ClientBuilder, target: &Target) -> Result<reqwest::ClientBuilder> {
-    let text = format!("this build has no TLS for: `{}`", target.origin);
-    Err(Error::new(ErrorKind::Config, text)
-        .with_hint("build with the feature `rustls`, or use an http:// base URL"))
+    }
 }

@@ -7,6 +7,7 @@ mod cut;
 mod fault;
 mod gate;
 mod governor;
+mod lanes;
 mod limits;
 mod lines;
 mod probe;
@@ -14,10 +15,14 @@ mod probe;
 mod replay;
 mod retry;
 mod secrets;
+#[cfg(feature = "rustls")]
+mod single;
 mod sse;
 mod status;
 #[cfg(test)]
 mod tests;
+#[cfg_attr(not(feature = "rustls"), path = "no_tls.rs")]
+mod tls;
 mod watch;
 mod whole;
 

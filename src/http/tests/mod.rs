@@ -7,6 +7,8 @@ mod framing;
 mod gates;
 mod oracle;
 mod policy;
+#[cfg(feature = "rustls")]
+mod shared;
 mod storm;
 mod timers;
 
@@ -151,7 +153,7 @@ fn by_status(reply: &Reply<'_>) -> Error {
     Error::new(kind_of_status(reply.status), text).with_status(reply.status)
 }
 
-async fn read_request(socket: &mut TcpStream) -> Option<String> {
+async fn read_request(socket: &mut (impl AsyncReadExt + Unpin)) -> Option<String> {
     let mut read = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&read);
