@@ -35,6 +35,10 @@ features:
 bench:
     .ci/bench
 
+# Packages, binaries, building and the first request against the floor; takes long
+size:
+    .ci/size
+
 # What CI runs
 ci:
     bash .ci/run

@@ -12,7 +12,9 @@ pub type Dialect = &'static str;
 #[derive(Debug, Default)]
 pub struct Kept<T> {
     value: T,
-    slots: [OnceLock<(Dialect, Bytes)>; 2],
+    first: OnceLock<(Dialect, Bytes)>,
+    /// By itself, for most values are only ever encoded for one vendor.
+    second: OnceLock<Box<(Dialect, Bytes)>>,
 }
 
 impl<T> Kept<T> {
@@ -20,7 +22,8 @@ impl<T> Kept<T> {
     pub fn new(value: T) -> Self {
         Self {
             value,
-            slots: Default::default(),
+            first: OnceLock::new(),
+            second: OnceLock::new(),
         }
     }
 
@@ -39,14 +42,17 @@ impl<T> Kept<T> {
     /// A third dialect is encoded each time and not remembered.
     pub fn encoded(&self, dialect: Dialect, encode: impl FnOnce(&T) -> Vec<u8>) -> Bytes {
         let mut encode = Some(encode);
-        for slot in &self.slots {
-            let (owner, bytes) = slot.get_or_init(|| {
-                let encode = encode.take().expect("a slot is filled once");
-                (dialect, encode(&self.value).into())
-            });
-            if *owner == dialect {
-                return bytes.clone();
-            }
+        let mut fill = || {
+            let encode = encode.take().expect("a slot is filled once");
+            (dialect, Bytes::from(encode(&self.value)))
+        };
+        let (owner, bytes) = self.first.get_or_init(&mut fill);
+        if *owner == dialect {
+            return bytes.clone();
+        }
+        let (owner, bytes) = &**self.second.get_or_init(|| Box::new(fill()));
+        if *owner == dialect {
+            return bytes.clone();
         }
         match encode {
             Some(encode) => encode(&self.value).into(),
@@ -59,7 +65,8 @@ impl<T: Clone> Clone for Kept<T> {
     fn clone(&self) -> Self {
         Self {
             value: self.value.clone(),
-            slots: self.slots.clone(),
+            first: self.first.clone(),
+            second: self.second.clone(),
         }
     }
 }

@@ -26,6 +26,10 @@ pub(crate) use self::hold::Hold;
 use self::mark::Gate;
 pub use self::receipt::{Phase, Receipt, Stopped, WaitFor};
 
+/// So many places below one are looked through whenever one of them is gone; more only when the list
+/// would have to grow, so that each costs no more when there are many.
+const QUICKLY_SWEPT: usize = 8;
+
 /// A place in the tree of living things. Cheap to clone; every clone is the same place.
 ///
 /// Cancelling a scope cancels everything below it and nothing above it. A scope is quiet when no
@@ -138,6 +142,11 @@ impl Scope {
     /// Where this is.
     pub fn path(&self) -> &AgentPath {
         &self.0.path
+    }
+
+    /// Whether both are the same place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
     }
 
     /// How many agents are above.
@@ -269,6 +278,16 @@ impl Scope {
         }
     }
 
+    /// Forgets the dead below, where they are quickly found: an idle agent keeps nothing of its turns.
+    /// Where somebody holds the lock, who may be the one that drops the dead, they stay for now.
+    fn sweep_a_little(&self) {
+        if let Ok(mut state) = self.0.state.try_lock()
+            && state.children.len() <= QUICKLY_SWEPT
+        {
+            state.children.retain(|weak| weak.strong_count() > 0);
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,8 +304,11 @@ impl fmt::Debug for Scope {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // For the same reason: freeing the last leaf of a long chain frees the chain.
         let mut next = self.parent.take();
+        if let Some(parent) = &next {
+            parent.sweep_a_little();
+        }
+        // Not by recursion: freeing the last leaf of a long chain frees the chain.
         while let Some(Scope(node)) = next {
             next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
         }

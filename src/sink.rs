@@ -215,6 +215,8 @@ impl Drop for SinkReader {
             (shared.outlet)(event);
         }
         shared.waiting.fetch_sub(count, Relaxed);
+        // Nothing waits here again before the next turn.
+        state.queue = VecDeque::new();
         state.reader = Reader::Away;
         shared.read.store(false, Release);
         drop(state);

@@ -272,7 +272,7 @@ pub(super) fn run(
                 // 13, 14: they run
                 let inputs = steps::inputs(&plans);
                 let part = live.scope.part();
-                let terms = steps::terms(&live, &part, left.as_ref());
+                let terms = steps::terms(&live, &part, left.as_deref());
                 let effects = steps::effects(&plans);
                 let mut interrupted = std::pin::pin!(live.interrupted());
                 let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));

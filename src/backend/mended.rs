@@ -28,7 +28,7 @@ pub(crate) struct Told(Arc<Mutex<Sums>>);
 struct Sums {
     usage: Usage,
     cost: Cost,
-    /// Sorted as the ledger is: by agent, then by tool.
+    /// Sorted as the ledger is: by agent, then by tool. Empty while all of it was the agent's own.
     rows: Vec<Spending>,
 }
 
@@ -61,12 +61,17 @@ impl Told {
             cost += row.cost;
         }
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.rows.is_empty() {
+            let own = Spending::new(agent.clone(), None, told.usage, told.cost);
+            told.rows.push(own);
+        }
         let news = rows.iter().map(|row| told.news_of(row));
         let fresh = Fresh {
             usage: usage.since(&told.usage),
             cost: cost.since(&told.cost),
             rows: news.filter(|row| row.usage != Usage::default()).collect(),
         };
+        let rows = if rows.len() > 1 { rows } else { Vec::new() };
         *told = Sums { usage, cost, rows };
         fresh
     }

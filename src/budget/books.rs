@@ -82,7 +82,7 @@ impl Books {
                 pots.add(&mut draws, limit, allowed);
             }
         }
-        let mut nodes = Slab::new();
+        let mut nodes = Slab::with_room(1);
         let root = nodes.put(Node {
             draws,
             life: Life::Alive,

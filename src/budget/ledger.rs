@@ -51,13 +51,14 @@ impl Books {
 
     /// The rows of an agent and of everything that was ever below it, sorted by path.
     pub(super) fn ledger(&self, top: Id) -> Vec<Spending> {
-        let room = if self.rows(top) <= self.room {
+        let wanted = self.rows(top);
+        let room = if wanted <= self.room {
             self.room
         } else {
             // The other half is for the sums: there is at most one to each row.
             self.room / 2
         };
-        let mut rows: Vec<Spending> = Vec::new();
+        let mut rows: Vec<Spending> = Vec::with_capacity(wanted.min(room));
         // By the index of the row of the agent that they stand below.
         let mut mores: BTreeMap<usize, Sum> = BTreeMap::new();
         // Level by level, so that what stands high keeps its row when there are too many.

@@ -175,7 +175,12 @@ impl AgentRegistry {
 
     /// Tells of an agent that has taken its seat; without any lock.
     fn entered(&self, berth: &Berth) {
-        let mut trees = self.0.trees.entry(berth.tree.session.clone()).or_default();
+        let alone = || Vec::with_capacity(1);
+        let mut trees = self
+            .0
+            .trees
+            .entry(berth.tree.session.clone())
+            .or_insert_with(alone);
         if !trees.iter().any(|tree| Arc::ptr_eq(tree, &berth.tree)) {
             trees.push(berth.tree.clone());
         }

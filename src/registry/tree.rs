@@ -2,7 +2,7 @@
 //! Refuses to call anybody while it holds that lock, and to outlive its last agent.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -19,8 +19,10 @@ pub(super) struct Tree {
 
 #[derive(Default)]
 pub(super) struct State {
+    /// The one that came first, for as long as it lives: in most trees it is alone.
+    first: Option<Arc<Berth>>,
     living: BTreeMap<u64, Arc<Berth>>,
-    places: HashMap<AgentPath, u64>,
+    places: BTreeMap<AgentPath, u64>,
     /// Parent and living child.
     children: BTreeSet<(u64, u64)>,
     pub(super) waits: Waits,
@@ -38,11 +40,11 @@ impl Tree {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.state().living.is_empty()
+        self.state().is_empty()
     }
 
     pub(super) fn living(&self) -> Vec<Arc<Berth>> {
-        self.state().living.values().cloned().collect()
+        self.state().living().cloned().collect()
     }
 
     pub(super) fn graves(&self) -> Vec<Arc<Tombstone>> {
@@ -57,7 +59,7 @@ impl Tree {
         let state = self.state();
         state
             .children_of(of)
-            .filter_map(|seq| state.living.get(&seq))
+            .filter_map(|seq| state.get(seq))
             .cloned()
             .collect()
     }
@@ -92,7 +94,7 @@ impl Tree {
 
     pub(super) fn why(&self) -> Vec<Why> {
         let state = self.state();
-        let path = |seq: u64| state.living.get(&seq).map(|berth| berth.path.clone());
+        let path = |seq: u64| state.path_of(seq);
         let of = |berth: &Arc<Berth>| Why {
             id: berth.id.clone(),
             agent: berth.path.clone(),
@@ -100,14 +102,18 @@ impl Tree {
             on: state.waits.of(berth.seq).filter_map(path).collect(),
             children: state.children_of(berth.seq).filter_map(path).collect(),
         };
-        state.living.values().map(of).collect()
+        state.living().map(of).collect()
     }
 }
 
 impl State {
     pub(super) fn enter(&mut self, berth: &Arc<Berth>) {
-        self.living.insert(berth.seq, berth.clone());
-        self.places.insert(berth.path.clone(), berth.seq);
+        if self.is_empty() {
+            self.first = Some(berth.clone());
+        } else {
+            self.living.insert(berth.seq, berth.clone());
+            self.places.insert(berth.path.clone(), berth.seq);
+        }
         if let Some(above) = &berth.above {
             self.children.insert((above.seq, berth.seq));
         }
@@ -116,14 +122,19 @@ impl State {
     /// Takes an agent out and puts its tombstone in its place; gives back what is forgotten, to be
     /// freed without the lock.
     pub(super) fn leave(&mut self, berth: &Arc<Berth>, stone: Arc<Tombstone>) -> Forgotten {
-        let berth_too = self.living.remove(&berth.seq);
-        self.places.remove(&berth.path);
+        let berth_too = match self.first.take_if(|first| first.seq == berth.seq) {
+            Some(first) => Some(first),
+            None => {
+                self.places.remove(&berth.path);
+                self.living.remove(&berth.seq)
+            }
+        };
         if let Some(above) = &berth.above {
             self.children.remove(&(above.seq, berth.seq));
         }
         self.waits.forget(berth.seq);
         let mut stones = self.graves.add(stone);
-        if self.living.is_empty() {
+        if self.is_empty() {
             stones.extend(std::mem::take(&mut self.graves).all().cloned());
         }
         Forgotten {
@@ -132,12 +143,27 @@ impl State {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.first.is_none() && self.living.is_empty()
+    }
+
+    /// In the order in which they came.
+    fn living(&self) -> impl Iterator<Item = &Arc<Berth>> {
+        self.first.iter().chain(self.living.values())
+    }
+
+    fn get(&self, seq: u64) -> Option<&Arc<Berth>> {
+        let first = self.first.as_ref().filter(|first| first.seq == seq);
+        first.or_else(|| self.living.get(&seq))
+    }
+
     fn at(&self, path: &AgentPath) -> Option<&Arc<Berth>> {
-        self.living.get(self.places.get(path)?)
+        let first = self.first.as_ref().filter(|first| first.path == *path);
+        first.or_else(|| self.living.get(self.places.get(path)?))
     }
 
     pub(super) fn path_of(&self, seq: u64) -> Option<AgentPath> {
-        self.living.get(&seq).map(|berth| berth.path.clone())
+        self.get(seq).map(|berth| berth.path.clone())
     }
 
     pub(super) fn is_child(&self, above: u64, below: u64) -> bool {
@@ -151,7 +177,7 @@ impl State {
 
     /// Who cannot end before an agent.
     pub(super) fn before(&self, seq: u64) -> Vec<u64> {
-        let above = self.living.get(&seq).and_then(|berth| berth.above.as_ref());
+        let above = self.get(seq).and_then(|berth| berth.above.as_ref());
         let above = above
             .map(|above| above.seq)
             .filter(|above| self.is_child(*above, seq));

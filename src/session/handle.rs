@@ -33,6 +33,11 @@ impl Submitted {
         *self.lock() = Some(scope.clone());
     }
 
+    /// The turn in this scope is over, and nothing of it is kept.
+    pub(super) fn over(&self, scope: &Scope) {
+        self.lock().take_if(|last| last.is(scope));
+    }
+
     fn lock(&self) -> MutexGuard<'_, Option<Scope>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -110,6 +110,7 @@ impl<'a> TurnStream<'a> {
     /// Reads no more: from now on events go straight on.
     fn leave(&mut self) {
         if self.below.take().is_some() {
+            self.shared.submitted.over(&self.scope);
             // A note that came while the turn ended has woken nobody.
             super::wake(&self.shared.grant, &self.shared.wire);
         }
