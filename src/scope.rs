@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use futures::{FutureExt, StreamExt, future, stream};
 use tokio::task::JoinHandle;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFuture},
@@ -164,13 +165,13 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        // In this order, because a task that is aborted before it began is dropped from left to
-        // right: what it owns must be gone before its scope is quiet.
-        let whole = (task, self.enter());
-        tokio::spawn(async move {
-            let (task, _hold) = whole;
-            task.await
-        })
+        // What the task owns is gone before its scope is quiet, however it ends: the hold stands
+        // behind the task and is let go after it. Not an async block, which would hold the task twice.
+        let hold = self.enter();
+        tokio::spawn(task.map(move |out| {
+            drop(hold);
+            out
+        }))
     }
 
     /// Runs code that blocks, on a thread made for that. It cannot be cancelled, only waited for.
@@ -216,15 +217,17 @@ impl Scope {
     /// Runs a future until it ends or this scope is cancelled; `None` when cancelled.
     ///
     /// Cancel safety: as safe as the future given.
-    pub async fn race<F: Future>(&self, future: F) -> Option<F::Output> {
-        if self.is_cancelled() {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            () = self.cancelled() => None,
-            out = future => Some(out),
-        }
+    pub fn race<'a, F: Future + 'a>(
+        &'a self,
+        future: F,
+    ) -> impl Future<Output = Option<F::Output>> + use<'a, F> {
+        // Not an async block, which would hold the future twice.
+        let cancelled = match self.is_cancelled() {
+            true => future::ready(()).left_future(),
+            false => self.cancelled().right_future(),
+        };
+        let outs = stream::once(future).take_until(cancelled);
+        outs.fold(None, |_, out| future::ready(Some(out)))
     }
 
     /// Ends when no task lives here or below.
@@ -285,6 +288,9 @@ impl Scope {
             && state.children.len() <= QUICKLY_SWEPT
         {
             state.children.retain(|weak| weak.strong_count() > 0);
+            if state.children.is_empty() {
+                state.children = Vec::new();
+            }
         }
     }
 

@@ -44,20 +44,20 @@ pub(crate) async fn ours() -> Duration {
     let (grant, _seat) = parent(stamp.clone());
     let kind = AgentKind::new("stamp", "says when").backend(stamp.clone());
     let kinds = AgentKinds::none().with(kind).unwrap();
-    let mut total = Duration::ZERO;
+    let mut times = Vec::with_capacity(SPAWNS);
     for _ in 0..SPAWNS {
         let group = AgentGroup::new(GroupPolicy::All).with(Order::new("stamp", "when?"));
         let began = Instant::now();
         black_box(group.run(&grant, &kinds).await);
-        total += stamp.0.lock().unwrap().take().unwrap() - began;
+        times.push(stamp.0.lock().unwrap().take().unwrap() - began);
     }
-    total / SPAWNS as u32
+    middle(times)
 }
 
 #[expect(clippy::disallowed_methods, reason = "the floor is tokio without us")]
 pub(crate) async fn floor() -> Duration {
     let (token, tracker) = (CancellationToken::new(), TaskTracker::new());
-    let mut total = Duration::ZERO;
+    let mut times = Vec::with_capacity(SPAWNS);
     for _ in 0..SPAWNS {
         let began = Instant::now();
         let token = token.child_token();
@@ -67,7 +67,13 @@ pub(crate) async fn floor() -> Duration {
             drop((token, held));
             now
         });
-        total += polled.await.unwrap() - began;
+        times.push(polled.await.unwrap() - began);
     }
-    total / SPAWNS as u32
+    middle(times)
+}
+
+/// The one in the middle: a neighbour on the machine who comes in between counts for nothing.
+fn middle(mut times: Vec<Duration>) -> Duration {
+    times.sort();
+    times[times.len() / 2]
 }

@@ -3,15 +3,14 @@
 
 use std::{
     fmt,
-    future::poll_fn,
     net::IpAddr,
+    pin::Pin,
     sync::{Arc, LazyLock, OnceLock},
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 
-use async_stream::try_stream;
-use futures::Stream;
+use futures::{FutureExt, Stream, future::BoxFuture};
 use reqwest::{
     Request, Url,
     header::{CONTENT_TYPE, HeaderValue},
@@ -99,15 +98,8 @@ impl Client {
         &self,
         call: Call,
         hindsight: Hindsight,
-    ) -> impl Stream<Item = Result<Frame>> + Send + 'static {
-        let client = self.clone();
-        try_stream! {
-            // Boxed, because it is large and done with before the first frame.
-            let mut frames = Box::pin(client.begin(call, hindsight)).await?;
-            while let Some(frame) = poll_fn(|cx| frames.poll_frame(cx)).await {
-                yield frame?;
-            }
-        }
+    ) -> impl Stream<Item = Result<Frame>> + Send + Unpin + 'static {
+        Opened::Beginning(self.clone().begin(call, hindsight).boxed())
     }
 
     /// Which of the doors have been made: http here, http, https here, https.
@@ -189,6 +181,39 @@ impl Client {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Client")
+    }
+}
+
+/// A call that was made: what comes of it. Not an async block, which would hold the answer twice.
+enum Opened {
+    /// By itself, because it is large and done with before the first frame.
+    Beginning(BoxFuture<'static, Result<Frames>>),
+    Begun(Frames),
+    Over,
+}
+
+impl Stream for Opened {
+    type Item = Result<Frame>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            let next = match this {
+                Self::Beginning(begin) => match ready!(begin.as_mut().poll(cx)) {
+                    Ok(frames) => {
+                        *this = Self::Begun(frames);
+                        continue;
+                    }
+                    Err(error) => Some(Err(error)),
+                },
+                Self::Begun(frames) => ready!(frames.poll_frame(cx)),
+                Self::Over => None,
+            };
+            if !matches!(next, Some(Ok(_))) {
+                *this = Self::Over;
+            }
+            return Poll::Ready(next);
+        }
     }
 }
 

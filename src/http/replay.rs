@@ -29,10 +29,10 @@ impl Chunks for Recorded {
 pub(crate) fn replay(
     framing: Framing,
     chunks: impl IntoIterator<Item = Bytes>,
-) -> impl Stream<Item = Result<Frame>> + Send + 'static {
+) -> impl Stream<Item = Result<Frame>> + Send + Unpin + 'static {
     let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty());
     let recorded = Recorded(chunks.collect());
-    try_stream! {
+    Box::pin(try_stream! {
         match framing {
             Framing::Sse => {
                 let mut events = Events::new(recorded);
@@ -53,5 +53,5 @@ pub(crate) fn replay(
                 }
             }
         }
-    }
+    })
 }

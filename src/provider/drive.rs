@@ -72,11 +72,10 @@ impl<D: Decode> Decode for Heeded<D> {
 
 /// The deltas of these frames.
 pub(crate) fn follow(
-    frames: impl Stream<Item = Result<Frame>> + Send + 'static,
+    mut frames: impl Stream<Item = Result<Frame>> + Send + Unpin + 'static,
     mut decoder: impl Decode,
 ) -> impl Stream<Item = Result<Delta>> + Send + 'static {
     try_stream! {
-        let mut frames = std::pin::pin!(frames);
         let mut out = VecDeque::new();
         while let Some(frame) = frames.next().await {
             let frame = frame?;

@@ -71,7 +71,7 @@ pub(super) struct Berth {
     pub(super) stone: OnceLock<Arc<Tombstone>>,
     entered: Instant,
     /// How many children of each kind were ever enrolled.
-    born: Mutex<BTreeMap<Arc<str>, u64>>,
+    born: Mutex<Option<Box<BTreeMap<Arc<str>, u64>>>>,
 }
 
 /// The agent above.
@@ -287,6 +287,7 @@ impl Berth {
         // As it stands in a path, so that names that become the same one share their numbers.
         let plain = self.path.child(kind);
         let mut born = self.born.lock().unwrap_or_else(PoisonError::into_inner);
+        let born = born.get_or_insert_default();
         let count = match born.get_mut(plain.name()) {
             Some(count) => count,
             None => born.entry(plain.name().into()).or_default(),

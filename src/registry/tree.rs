@@ -2,7 +2,7 @@
 //! Refuses to call anybody while it holds that lock, and to outlive its last agent.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -21,12 +21,18 @@ pub(super) struct Tree {
 pub(super) struct State {
     /// The one that came first, for as long as it lives: in most trees it is alone.
     first: Option<Arc<Berth>>,
-    living: BTreeMap<u64, Arc<Berth>>,
-    places: BTreeMap<AgentPath, u64>,
-    /// Parent and living child.
-    children: BTreeSet<(u64, u64)>,
+    others: Option<Box<Others>>,
     pub(super) waits: Waits,
     graves: Graves,
+}
+
+/// All but the first.
+#[derive(Default)]
+struct Others {
+    living: BTreeMap<u64, Arc<Berth>>,
+    places: HashMap<AgentPath, u64>,
+    /// Parent and living child; the first one's too.
+    children: BTreeSet<(u64, u64)>,
 }
 
 impl Tree {
@@ -110,12 +116,21 @@ impl State {
     pub(super) fn enter(&mut self, berth: &Arc<Berth>) {
         if self.is_empty() {
             self.first = Some(berth.clone());
-        } else {
-            self.living.insert(berth.seq, berth.clone());
-            self.places.insert(berth.path.clone(), berth.seq);
+            if berth.above.is_none() {
+                return;
+            }
+        }
+        let is_first = self
+            .first
+            .as_ref()
+            .is_some_and(|first| first.seq == berth.seq);
+        let others = self.others.get_or_insert_default();
+        if !is_first {
+            others.living.insert(berth.seq, berth.clone());
+            others.places.insert(berth.path.clone(), berth.seq);
         }
         if let Some(above) = &berth.above {
-            self.children.insert((above.seq, berth.seq));
+            others.children.insert((above.seq, berth.seq));
         }
     }
 
@@ -124,13 +139,13 @@ impl State {
     pub(super) fn leave(&mut self, berth: &Arc<Berth>, stone: Arc<Tombstone>) -> Forgotten {
         let berth_too = match self.first.take_if(|first| first.seq == berth.seq) {
             Some(first) => Some(first),
-            None => {
-                self.places.remove(&berth.path);
-                self.living.remove(&berth.seq)
-            }
+            None => self.others.as_mut().and_then(|others| {
+                others.places.remove(&berth.path);
+                others.living.remove(&berth.seq)
+            }),
         };
-        if let Some(above) = &berth.above {
-            self.children.remove(&(above.seq, berth.seq));
+        if let (Some(above), Some(others)) = (&berth.above, &mut self.others) {
+            others.children.remove(&(above.seq, berth.seq));
         }
         self.waits.forget(berth.seq);
         let mut stones = self.graves.add(stone);
@@ -144,22 +159,26 @@ impl State {
     }
 
     fn is_empty(&self) -> bool {
-        self.first.is_none() && self.living.is_empty()
+        self.living().next().is_none()
     }
 
     /// In the order in which they came.
     fn living(&self) -> impl Iterator<Item = &Arc<Berth>> {
-        self.first.iter().chain(self.living.values())
+        let others = self.others.iter().flat_map(|others| others.living.values());
+        self.first.iter().chain(others)
     }
 
     fn get(&self, seq: u64) -> Option<&Arc<Berth>> {
         let first = self.first.as_ref().filter(|first| first.seq == seq);
-        first.or_else(|| self.living.get(&seq))
+        first.or_else(|| self.others.as_ref()?.living.get(&seq))
     }
 
     fn at(&self, path: &AgentPath) -> Option<&Arc<Berth>> {
         let first = self.first.as_ref().filter(|first| first.path == *path);
-        first.or_else(|| self.living.get(self.places.get(path)?))
+        first.or_else(|| {
+            let others = self.others.as_ref()?;
+            others.living.get(others.places.get(path)?)
+        })
     }
 
     pub(super) fn path_of(&self, seq: u64) -> Option<AgentPath> {
@@ -167,7 +186,8 @@ impl State {
     }
 
     pub(super) fn is_child(&self, above: u64, below: u64) -> bool {
-        self.children.contains(&(above, below))
+        let others = self.others.as_ref();
+        others.is_some_and(|others| others.children.contains(&(above, below)))
     }
 
     /// Whom an agent cannot end before.
@@ -187,13 +207,16 @@ impl State {
     /// Takes the defence away that a twin test runs without.
     #[cfg(test)]
     pub(super) fn forget_children(&mut self) {
-        self.children.clear();
+        if let Some(others) = &mut self.others {
+            others.children.clear();
+        }
     }
 
     fn children_of(&self, of: u64) -> impl Iterator<Item = u64> {
-        self.children
-            .range((of, 0)..=(of, u64::MAX))
-            .map(|(_, child)| *child)
+        let range = (of, 0)..=(of, u64::MAX);
+        let others = self.others.iter();
+        let children = others.flat_map(move |others| others.children.range(range.clone()));
+        children.map(|(_, child)| *child)
     }
 }
 

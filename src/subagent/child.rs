@@ -102,6 +102,8 @@ pub(super) struct Parts {
 
 impl Child {
     pub(super) fn begin(parts: Parts) -> Self {
+        // By itself: the task that drives it is moved a few times before it runs.
+        let parts = Box::new(parts);
         let (sender, answer) = oneshot::channel();
         let cut = CancellationToken::new();
         let child = Self {
@@ -171,7 +173,7 @@ impl fmt::Debug for Child {
 
 /// Drives one child to its end.
 struct Driver {
-    parts: Parts,
+    parts: Box<Parts>,
     cut: CancellationToken,
 }
 
@@ -226,7 +228,7 @@ impl Driver {
         };
         let (outcome, text) = words(turned, &self.parts.order);
         let text = self.past_hooks(outcome, text).await;
-        let Driver { parts, .. } = self;
+        let parts = *self.parts;
         let (usage, cost) = parts.given.meter.spent();
         let answered = Answered {
             agent: path,
@@ -336,7 +338,7 @@ impl Driver {
         let parts = &self.parts;
         let (scope, sink) = (parts.seat.scope(), &parts.given.sink);
         let turn = conversation.turn(task, scope.part());
-        let mut turn = Mended::new(turn, &parts.given, Told::default());
+        let mut turn = Mended::new(turn, parts.seat.path(), &parts.given.meter, Told::default());
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
         let mut cut = std::pin::pin!(self.cut.cancelled());
