@@ -36,11 +36,12 @@ pub(crate) fn instructions(what: &str, sizes: [u64; 2]) -> Option<f64> {
     Some(more / (many - few) as f64)
 }
 
+/// All instructions of `only WHAT`, from the first to the last.
 #[expect(
     clippy::disallowed_methods,
     reason = "a benchmark is a program of its own"
 )]
-fn counted(what: &str, size: u64) -> Option<f64> {
+pub(crate) fn counted(what: &str, size: u64) -> Option<f64> {
     let output = Command::new("valgrind")
         .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
         .arg(std::env::current_exe().unwrap())

@@ -3,6 +3,7 @@
 
 use std::{
     collections::VecDeque,
+    hint::black_box,
     sync::{
         Mutex,
         atomic::{AtomicUsize, Ordering::Relaxed},
@@ -14,6 +15,8 @@ use offshoot::{Mailbox, Note, Urgency};
 
 /// Notes of one round.
 const NOTES: usize = 1_000_000;
+/// Notes that are read together where there is one thread.
+const BATCH: u64 = 10;
 /// What fits into a mailbox.
 const ROOM: usize = 1_000;
 
@@ -30,10 +33,10 @@ pub(crate) fn ours() -> Duration {
     let mailbox = Mailbox::new();
     let push = || {
         for _ in 0..NOTES {
-            let mut again = note();
+            let (mut again, mut tries) = (note(), 0);
             while let Err(full) = mailbox.push(again) {
                 again = full.into_note();
-                std::thread::yield_now();
+                pause(&mut tries);
             }
         }
     };
@@ -46,9 +49,9 @@ pub(crate) fn floor() -> Duration {
     let taken = AtomicUsize::new(0);
     let push = || {
         for pushed in 0..NOTES {
-            let note = note();
+            let (note, mut tries) = (note(), 0);
             while pushed - taken.load(Relaxed) >= ROOM {
-                std::thread::yield_now();
+                pause(&mut tries);
             }
             queue.lock().unwrap().push_back(note);
         }
@@ -64,25 +67,46 @@ fn round(push: impl Fn() + Sync, drain: impl Fn() -> usize) -> Duration {
     let began = Instant::now();
     std::thread::scope(|scope| {
         scope.spawn(&push);
-        let mut read = 0;
+        let (mut read, mut tries) = (0, 0);
         while read < NOTES {
             match drain() {
-                0 => std::thread::yield_now(),
-                some => read += some,
+                0 => pause(&mut tries),
+                some => (read, tries) = (read + some, 0),
             }
         }
     });
     began.elapsed()
 }
 
-/// For a profiler: so many notes on one thread, in batches.
+/// Waits a moment for the other thread; longer where it may have no processor.
+fn pause(tries: &mut u32) {
+    *tries += 1;
+    match *tries % 1_000 {
+        0 => std::thread::yield_now(),
+        _ => std::hint::spin_loop(),
+    }
+}
+
+/// So many notes on one thread, in batches.
 pub(crate) fn alone(notes: u64) {
     let mailbox = Mailbox::new();
-    for _ in 0..notes / 100 {
-        for _ in 0..100 {
+    for _ in 0..notes / BATCH {
+        for _ in 0..BATCH {
             mailbox.push(note()).unwrap();
         }
-        std::hint::black_box(mailbox.drain().ack());
+        black_box(mailbox.drain().ack());
+    }
+}
+
+/// The same notes through the queue.
+pub(crate) fn floor_alone(notes: u64) {
+    let queue = Mutex::new(VecDeque::new());
+    for _ in 0..notes / BATCH {
+        for _ in 0..BATCH {
+            queue.lock().unwrap().push_back(note());
+        }
+        let notes: VecDeque<Note> = std::mem::take(&mut *queue.lock().unwrap());
+        black_box(notes);
     }
 }
 

@@ -105,7 +105,20 @@ fn counted() {
             "",
         );
     }
+    let floor = clock::counted("bare", 1);
+    if let (Some(floor), Some(ours)) = (floor, clock::counted("tree", 1)) {
+        row(
+            "100 children with streams at once, million instructions of all",
+            floor / 1e6,
+            ours / 1e6,
+            "1",
+        );
+    }
     let sizes = [1_000, 3_000];
+    let floor = clock::instructions("queue", sizes);
+    if let (Some(floor), Some(ours)) = (floor, clock::instructions("mail", sizes)) {
+        row("a note by mail, ten at once, instructions", floor, ours, "");
+    }
     let shallow = clock::instructions("depth-1", sizes);
     if let (Some(shallow), Some(deep)) = (shallow, clock::instructions("depth-10", sizes)) {
         row(
@@ -125,7 +138,10 @@ fn only(what: &str, size: u64) {
         "children" => runtime.block_on(children::ours(size as usize)),
         "depth-1" => runtime.block_on(depth::run(1, size)),
         "depth-10" => runtime.block_on(depth::run(10, size)),
+        "queue" => mail::floor_alone(size),
         "mail" => mail::alone(size),
+        "bare" => runtime.block_on(hundred::bare(&server::Server::start().url())),
+        "tree" => runtime.block_on(hundred::tree(&server::Server::start().url())),
         other => panic!("nothing of this name: {other}"),
     }
 }
