@@ -43,6 +43,10 @@ count:
 peers:
     .ci/peers
 
+# Packages, binaries, building and the first request against the floor; takes long
+size:
+    .ci/size
+
 # What CI runs
 ci:
     bash .ci/run

@@ -12,7 +12,9 @@ pub type Dialect = &'static str;
 #[derive(Debug, Default)]
 pub struct Kept<T> {
     value: T,
-    slots: [OnceLock<(Dialect, Bytes)>; 2],
+    first: OnceLock<(Dialect, Bytes)>,
+    /// By itself, for most values are only ever encoded for one vendor.
+    second: OnceLock<Box<(Dialect, Bytes)>>,
 }
 
 impl<T> Kept<T> {
@@ -20,7 +22,8 @@ impl<T> Kept<T> {
     pub fn new(value: T) -> Self {
         Self {
             value,
-            slots: Default::default(),
+            first: OnceLock::new(),
+            second: OnceLock::new(),
         }
     }
 
@@ -36,9 +39,12 @@ impl<T> Kept<T> {
 
     /// The bytes in this dialect, if they were made and are remembered.
     pub fn kept(&self, dialect: Dialect) -> Option<&[u8]> {
-        let made = self.slots.iter().map_while(OnceLock::get);
-        let mut made = made.filter(|(owner, _)| is_same(owner, dialect));
-        made.next().map(|(_, bytes)| &**bytes)
+        let (owner, bytes) = self.first.get()?;
+        if is_same(owner, dialect) {
+            return Some(bytes);
+        }
+        let (owner, bytes) = &**self.second.get()?;
+        is_same(owner, dialect).then_some(bytes)
     }
 
     /// The bytes in this dialect: made by `encode` the first time, remembered afterwards.
@@ -49,14 +55,17 @@ impl<T> Kept<T> {
             return Cow::Borrowed(bytes);
         }
         let mut encode = Some(encode);
-        for slot in &self.slots {
-            let (owner, bytes) = slot.get_or_init(|| {
-                let encode = encode.take().expect("a slot is filled once");
-                (dialect, encode(&self.value).into())
-            });
-            if is_same(owner, dialect) {
-                return Cow::Borrowed(bytes);
-            }
+        let mut fill = || {
+            let encode = encode.take().expect("a slot is filled once");
+            (dialect, Bytes::from(encode(&self.value)))
+        };
+        let (owner, bytes) = self.first.get_or_init(&mut fill);
+        if is_same(owner, dialect) {
+            return Cow::Borrowed(bytes);
+        }
+        let (owner, bytes) = &**self.second.get_or_init(|| Box::new(fill()));
+        if is_same(owner, dialect) {
+            return Cow::Borrowed(bytes);
         }
         match encode {
             Some(encode) => Cow::Owned(encode(&self.value)),
@@ -74,7 +83,8 @@ impl<T: Clone> Clone for Kept<T> {
     fn clone(&self) -> Self {
         Self {
             value: self.value.clone(),
-            slots: self.slots.clone(),
+            first: self.first.clone(),
+            second: self.second.clone(),
         }
     }
 }

@@ -10,6 +10,7 @@ use std::{
     },
 };
 
+use futures::{FutureExt, StreamExt, future, stream};
 use tokio::task::JoinHandle;
 use tokio_util::{
     sync::{CancellationToken, WaitForCancellationFuture},
@@ -25,6 +26,10 @@ mod receipt;
 pub(crate) use self::hold::Hold;
 use self::mark::Gate;
 pub use self::receipt::{Phase, Receipt, Stopped, WaitFor};
+
+/// So many places below one are looked through whenever one of them is gone; more only when the list
+/// would have to grow, so that each costs no more when there are many.
+const QUICKLY_SWEPT: usize = 8;
 
 /// A place in the tree of living things. Cheap to clone; every clone is the same place.
 ///
@@ -140,6 +145,11 @@ impl Scope {
         &self.0.path
     }
 
+    /// Whether both are the same place.
+    pub(crate) fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+
     /// How many agents are above.
     pub fn depth(&self) -> usize {
         self.0.depth
@@ -155,13 +165,13 @@ impl Scope {
         F: Future + Send + 'static,
         F::Output: Send + 'static,
     {
-        // In this order, because a task that is aborted before it began is dropped from left to
-        // right: what it owns must be gone before its scope is quiet.
-        let whole = (task, self.enter());
-        tokio::spawn(async move {
-            let (task, _hold) = whole;
-            task.await
-        })
+        // What the task owns is gone before its scope is quiet, however it ends: the hold stands
+        // behind the task and is let go after it. Not an async block, which would hold the task twice.
+        let hold = self.enter();
+        tokio::spawn(task.map(move |out| {
+            drop(hold);
+            out
+        }))
     }
 
     /// Runs code that blocks, on a thread made for that. It cannot be cancelled, only waited for.
@@ -207,15 +217,17 @@ impl Scope {
     /// Runs a future until it ends or this scope is cancelled; `None` when cancelled.
     ///
     /// Cancel safety: as safe as the future given.
-    pub async fn race<F: Future>(&self, future: F) -> Option<F::Output> {
-        if self.is_cancelled() {
-            return None;
-        }
-        tokio::select! {
-            biased;
-            () = self.cancelled() => None,
-            out = future => Some(out),
-        }
+    pub fn race<'a, F: Future + 'a>(
+        &'a self,
+        future: F,
+    ) -> impl Future<Output = Option<F::Output>> + use<'a, F> {
+        // Not an async block, which would hold the future twice.
+        let cancelled = match self.is_cancelled() {
+            true => future::ready(()).left_future(),
+            false => self.cancelled().right_future(),
+        };
+        let outs = stream::once(future).take_until(cancelled);
+        outs.fold(None, |_, out| future::ready(Some(out)))
     }
 
     /// Ends when no task lives here or below.
@@ -269,6 +281,19 @@ impl Scope {
         }
     }
 
+    /// Forgets the dead below, where they are quickly found: an idle agent keeps nothing of its turns.
+    /// Where somebody holds the lock, who may be the one that drops the dead, they stay for now.
+    fn sweep_a_little(&self) {
+        if let Ok(mut state) = self.0.state.try_lock()
+            && state.children.len() <= QUICKLY_SWEPT
+        {
+            state.children.retain(|weak| weak.strong_count() > 0);
+            if state.children.is_empty() {
+                state.children = Vec::new();
+            }
+        }
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -285,8 +310,11 @@ impl fmt::Debug for Scope {
 
 impl Drop for Node {
     fn drop(&mut self) {
-        // For the same reason: freeing the last leaf of a long chain frees the chain.
         let mut next = self.parent.take();
+        if let Some(parent) = &next {
+            parent.sweep_a_little();
+        }
+        // Not by recursion: freeing the last leaf of a long chain frees the chain.
         while let Some(Scope(node)) = next {
             next = Arc::into_inner(node).and_then(|mut node| node.parent.take());
         }

@@ -4,6 +4,7 @@
 use std::{
     collections::VecDeque,
     fmt,
+    future::Future,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{
@@ -89,8 +90,21 @@ impl Sink {
     /// Puts an event in, waiting for room: a slow watcher slows the work down.
     ///
     /// Cancel safety: the event is either in or not.
-    pub async fn send(&self, event: Event) {
-        let Err(event) = self.put(event) else { return };
+    pub fn send(&self, event: Event) -> impl Future<Output = ()> + Send + use<'_> {
+        // By itself, because there is nearly always room, and whoever sends should not be larger for
+        // the other case.
+        let late = self
+            .put(event)
+            .err()
+            .map(|event| Box::pin(self.wait(event)));
+        async move {
+            if let Some(late) = late {
+                late.await;
+            }
+        }
+    }
+
+    async fn wait(&self, event: Event) {
         if let Ok(room) = self.0.room.acquire().await {
             room.forget();
             self.0.push(event);
@@ -215,6 +229,8 @@ impl Drop for SinkReader {
             (shared.outlet)(event);
         }
         shared.waiting.fetch_sub(count, Relaxed);
+        // Nothing waits here again before the next turn.
+        state.queue = VecDeque::new();
         state.reader = Reader::Away;
         shared.read.store(false, Release);
         drop(state);

@@ -44,7 +44,7 @@ pub(super) async fn make_room(
     }
     // After a vendor's refusal our own count cannot be trusted, so trimming alone is not enough.
     if due(tokens) && settings.summarising == Summarising::Automatic {
-        if let Some(change) = summarise(live, &lines).await? {
+        if let Some(change) = Box::pin(summarise(live, &lines)).await? {
             told.push(compacted(Compaction::Summarised, change));
         }
         tokens = live.tokens();

@@ -56,6 +56,7 @@ impl Agent {
             Some(permissions) => permissions.clone(),
             None => Permissions::unrestricted(),
         };
+        recipe.page = OnceLock::new();
         let tools = recipe.tools.select(|spec| shape.tools.takes(spec));
         recipe.tools = tools.withhold(|spec| !shape.tools.offers(spec));
         if let Some(system) = &shape.system {

@@ -323,6 +323,7 @@ impl Drop for Live<'_> {
                 stop: StopReason::Cancelled,
             });
         }
+        self.talk.transcript.rest();
         self.talk.reach.set_current(None);
         self.scope.cancel();
     }

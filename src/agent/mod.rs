@@ -35,7 +35,7 @@ use crate::{
     http::RetryPolicy,
     message::Message,
     options::Options,
-    permission::Permissions,
+    permission::{Permissions, Rulebook},
     provider::Provider,
     spec::ToolSpec,
     tool::{Output, Tool, ToolSet},
@@ -63,6 +63,8 @@ struct Recipe {
     tools: ToolSet,
     hooks: Hooks,
     permissions: Permissions,
+    /// The same as a page, made once for all conversations.
+    page: OnceLock<Rulebook>,
     options: Options,
     retry: RetryPolicy,
     compaction: CompactionSettings,
@@ -83,6 +85,11 @@ impl Recipe {
     /// Tokens that each request carries beside the conversation, as counted by us.
     fn overhead(&self, counter: &Counter) -> u64 {
         *self.overhead.get_or_init(|| self.count_overhead(counter))
+    }
+
+    fn rules(&self) -> &Rulebook {
+        let page = || Rulebook::unrestricted().with(&self.permissions);
+        self.page.get_or_init(page)
     }
 
     fn count_overhead(&self, counter: &Counter) -> u64 {
@@ -117,6 +124,7 @@ impl Agent {
                 tools: ToolSet::default(),
                 hooks: Hooks::default(),
                 permissions: Permissions::default(),
+                page: OnceLock::new(),
                 options: Options::default(),
                 retry: RetryPolicy::default(),
                 compaction: CompactionSettings::default(),

@@ -27,7 +27,7 @@ pub(super) struct Recalled {
     /// The turn that was last.
     pub(super) turn: TurnId,
     /// What of it was not finished.
-    pub(super) left: Option<Left>,
+    pub(super) left: Option<Box<Left>>,
 }
 
 /// A turn that a death cut short.
@@ -195,9 +195,11 @@ pub(super) fn take(grant: &Grant, transcript: &mut Transcript) -> Recalled {
         let text = "This answer was cut off or refused before its calls could run. They did not.";
         transcript.close_open(Outcome::NeverStarted, text);
     }
-    let left = running.then(|| Left {
-        session: memory.session,
-        ..left(grant, transcript, known, called_in)
+    let left = running.then(|| {
+        Box::new(Left {
+            session: memory.session,
+            ..left(grant, transcript, known, called_in)
+        })
     });
     Recalled {
         turn: memory.turn,

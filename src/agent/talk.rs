@@ -38,7 +38,7 @@ pub(crate) struct Talk {
     /// Whether no turn of this life has begun.
     pub(super) untouched: bool,
     /// What a death left unfinished, until a turn takes it up.
-    pub(super) left: Option<Left>,
+    pub(super) left: Option<Box<Left>>,
     pub(super) reach: Reach,
 }
 
@@ -60,7 +60,11 @@ impl Talk {
         }
         let counter = Counter::for_model(agent.recipe.models[0].model());
         transcript.set_overhead(agent.recipe.overhead(&counter));
-        let grant = grant.below(&agent.recipe.hooks, &agent.recipe.permissions);
+        let grant = Grant {
+            hooks: grant.hooks.and(&agent.recipe.hooks),
+            rules: grant.rules.and(agent.recipe.rules()),
+            ..grant
+        };
         Self {
             hooks: grant.hooks.clone(),
             counter,

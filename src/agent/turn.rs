@@ -258,7 +258,7 @@ pub(super) fn run(
                                 input: question.input.clone(),
                                 reason: question.reason.clone(),
                             });
-                            match prepare::ask(&live, call, asking, pending).await {
+                            match Box::pin(prepare::ask(&live, call, asking, pending)).await {
                                 Some(plan) => plan,
                                 None => break 'turn live.cancelled(),
                             }
@@ -272,10 +272,10 @@ pub(super) fn run(
                 // 13, 14: they run
                 let inputs = steps::inputs(&plans);
                 let part = live.scope.part();
-                let terms = steps::terms(&live, &part, left.as_ref());
+                let terms = steps::terms(&live, &part, left.as_deref());
                 let effects = steps::effects(&plans);
                 let mut interrupted = std::pin::pin!(live.interrupted());
-                let mut landing = std::pin::pin!(dispatch::run(board.clone(), plans, terms));
+                let mut landing = Box::pin(dispatch::run(board.clone(), plans, terms));
                 loop {
                     let step = tokio::select! {
                         biased;

@@ -10,7 +10,6 @@ use std::{
 
 use futures::{Stream, StreamExt, stream::BoxStream};
 
-use super::Grant;
 use crate::{
     budget::Meter,
     error::{Error, ErrorKind},
@@ -28,7 +27,7 @@ pub(crate) struct Told(Arc<Mutex<Sums>>);
 struct Sums {
     usage: Usage,
     cost: Cost,
-    /// Sorted as the ledger is: by agent, then by tool.
+    /// Sorted as the ledger is: by agent, then by tool. Empty while all of it was the agent's own.
     rows: Vec<Spending>,
 }
 
@@ -50,23 +49,31 @@ impl Told {
     fn fresh(&self, meter: &Meter, agent: &AgentPath) -> Fresh {
         let rows = match agent.depth() {
             0 => meter.ledger(),
-            _ => {
-                let (usage, cost) = meter.spent();
-                vec![Spending::new(agent.clone(), None, usage, cost)]
-            }
+            _ => Vec::new(),
         };
-        let (mut usage, mut cost) = (Usage::default(), Cost::default());
+        let (mut usage, mut cost) = match rows.is_empty() {
+            true => meter.spent(),
+            false => (Usage::default(), Cost::default()),
+        };
         for row in &rows {
             usage += row.usage;
             cost += row.cost;
         }
         let mut told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let news = rows.iter().map(|row| told.news_of(row));
-        let fresh = Fresh {
+        let mut fresh = Fresh {
             usage: usage.since(&told.usage),
             cost: cost.since(&told.cost),
-            rows: news.filter(|row| row.usage != Usage::default()).collect(),
+            rows: Vec::new(),
         };
+        if rows.len() > 1 {
+            if told.rows.is_empty() {
+                let own = Spending::new(agent.clone(), None, told.usage, told.cost);
+                told.rows.push(own);
+            }
+            let news = rows.iter().map(|row| told.news_of(row));
+            fresh.rows = news.filter(|row| row.usage != Usage::default()).collect();
+        }
+        let rows = if rows.len() > 1 { rows } else { Vec::new() };
         *told = Sums { usage, cost, rows };
         fresh
     }
@@ -99,11 +106,16 @@ pub(crate) struct Mended<'a> {
 }
 
 impl<'a> Mended<'a> {
-    pub(crate) fn new(inner: BoxStream<'a, Event>, grant: &Grant, told: Told) -> Self {
+    pub(crate) fn new(
+        inner: BoxStream<'a, Event>,
+        agent: &AgentPath,
+        meter: &Meter,
+        told: Told,
+    ) -> Self {
         Self {
             inner: Some(inner),
-            path: grant.scope.path().clone(),
-            meter: grant.meter.clone(),
+            path: agent.clone(),
+            meter: meter.clone(),
             told,
             begun: None,
             said: Default::default(),

@@ -42,15 +42,22 @@ pub(super) struct Node {
     draws: Draws,
     /// What it spent itself.
     pub(super) own: Sum,
-    /// What agents below it spent that are no longer in the books.
+    /// What agents below it spent that are no longer in the books; nothing while there are none.
+    pub(super) gone: Option<Box<Gone>>,
+    life: Life,
+    /// Whether somebody has its meter.
+    metered: bool,
+}
+
+/// What those have left behind who are no longer in the books.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// All of it.
     pub(super) folded: Sum,
     /// The rows of those, as far as there was room for rows of their own.
     pub(super) rows: Vec<Spending>,
     /// The sum of those for which there was none.
-    pub(super) more: Option<Box<Sum>>,
-    life: Life,
-    /// Whether somebody has its meter.
-    metered: bool,
+    pub(super) more: Option<Sum>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -82,7 +89,7 @@ impl Books {
                 pots.add(&mut draws, limit, allowed);
             }
         }
-        let mut nodes = Slab::new();
+        let mut nodes = Slab::with_room(1);
         let root = nodes.put(Node {
             draws,
             life: Life::Alive,
@@ -209,7 +216,11 @@ impl Books {
         while let Some(id) = open.pop() {
             let node = self.node(id);
             sum += node.own;
-            sum += node.folded;
+            sum += node
+                .gone
+                .as_ref()
+                .map(|gone| gone.folded)
+                .unwrap_or_default();
             open.extend(&node.below);
         }
         sum

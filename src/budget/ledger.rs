@@ -19,45 +19,47 @@ impl Books {
     pub(super) fn fold(&mut self, mut node: Node, above: Id) {
         // The one that is leaving still counts.
         let has_room = self.len() + 1 + self.kept + self.mores < self.room;
-        let more = node.more.take();
+        let mut below = node.gone.take().unwrap_or_default();
+        let more = below.more.take();
         self.mores -= usize::from(more.is_some());
         let mut homeless = None;
         if has_room {
             let own = row(&node.agent, &node.tool, node.own);
-            let more = more.map(|more| row(&node.agent, MORE, *more));
+            let more = more.map(|more| row(&node.agent, MORE, more));
             for row in std::iter::once(own).chain(more) {
-                node.rows.push(row);
+                below.rows.push(row);
                 self.kept += 1;
             }
         } else {
             let mut sum = node.own;
-            sum += more.map(|more| *more).unwrap_or_default();
+            sum += more.unwrap_or_default();
             homeless = Some(sum);
         }
-        let up = self.node_mut(above);
+        let up = self.node_mut(above).gone.get_or_insert_default();
         up.folded += node.own;
-        up.folded += node.folded;
+        up.folded += below.folded;
         // The shorter list goes into the longer one, so that rows are seldom moved.
-        if up.rows.len() < node.rows.len() {
-            std::mem::swap(&mut up.rows, &mut node.rows);
+        if up.rows.len() < below.rows.len() {
+            std::mem::swap(&mut up.rows, &mut below.rows);
         }
-        up.rows.append(&mut node.rows);
+        up.rows.append(&mut below.rows);
         if let Some(sum) = homeless {
             let is_first = up.more.is_none();
-            **up.more.get_or_insert_default() += sum;
+            *up.more.get_or_insert_default() += sum;
             self.mores += usize::from(is_first);
         }
     }
 
     /// The rows of an agent and of everything that was ever below it, sorted by path.
     pub(super) fn ledger(&self, top: Id) -> Vec<Spending> {
-        let room = if self.rows(top) <= self.room {
+        let wanted = self.rows(top);
+        let room = if wanted <= self.room {
             self.room
         } else {
             // The other half is for the sums: there is at most one to each row.
             self.room / 2
         };
-        let mut rows: Vec<Spending> = Vec::new();
+        let mut rows: Vec<Spending> = Vec::with_capacity(wanted.min(room));
         // By the index of the row of the agent that they stand below.
         let mut mores: BTreeMap<usize, Sum> = BTreeMap::new();
         // Level by level, so that what stands high keeps its row when there are too many.
@@ -77,11 +79,13 @@ impl Books {
         }
         // Those who are gone come last.
         for (id, bucket) in open {
-            let node = self.node(id);
-            if let Some(more) = &node.more {
-                *mores.entry(bucket).or_default() += **more;
+            let Some(left) = &self.node(id).gone else {
+                continue;
+            };
+            if let Some(more) = left.more {
+                *mores.entry(bucket).or_default() += more;
             }
-            for gone in &node.rows {
+            for gone in &left.rows {
                 if rows.len() < room {
                     rows.push(gone.clone());
                 } else {
@@ -105,7 +109,10 @@ impl Books {
         let (mut rows, mut open) = (0, vec![top]);
         while let Some(id) = open.pop() {
             let node = self.node(id);
-            rows += 1 + node.rows.len() + usize::from(node.more.is_some());
+            rows += 1;
+            if let Some(gone) = &node.gone {
+                rows += gone.rows.len() + usize::from(gone.more.is_some());
+            }
             open.extend(&node.below);
         }
         rows

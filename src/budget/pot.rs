@@ -81,7 +81,7 @@ pub(super) struct Pots(Slab<Pot>);
 
 impl Pots {
     pub(super) fn new() -> Self {
-        Self(Slab::new())
+        Self(Slab::with_room(COUNTING.len()))
     }
 
     /// Puts a pot in front of those above. A share of what is above is held there from now on.

@@ -34,9 +34,10 @@ pub(super) struct Slab<T> {
 }
 
 impl<T> Slab<T> {
-    pub(super) fn new() -> Self {
+    /// With room for so many, for a tree that may never grow.
+    pub(super) fn with_room(places: usize) -> Self {
         Self {
-            places: Vec::new(),
+            places: Vec::with_capacity(places),
             free: Vec::new(),
         }
     }

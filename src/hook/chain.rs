@@ -88,8 +88,12 @@ macro_rules! walk {
 impl Hooks {
     /// These hooks, in this order.
     pub fn new(hooks: impl IntoIterator<Item = Arc<dyn Hook>>) -> Self {
-        Self {
-            list: hooks.into_iter().collect(),
+        let mut hooks = hooks.into_iter().peekable();
+        match hooks.peek() {
+            Some(_) => Self {
+                list: hooks.collect(),
+            },
+            None => Self::default(),
         }
     }
 

@@ -2,7 +2,7 @@
 //! Refuses to answer: it joins an answer with its question and remembers nothing afterwards.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -18,7 +18,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// person answers by that id, at whatever depth the question was asked.
 #[derive(Clone, Default)]
 pub struct Approvals {
-    waiting: Arc<Mutex<HashMap<String, Waiting>>>,
+    waiting: Arc<Mutex<BTreeMap<String, Waiting>>>,
 }
 
 struct Waiting {
@@ -76,7 +76,7 @@ impl Approvals {
         waiting.values().map(|w| w.question.clone()).collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Waiting>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

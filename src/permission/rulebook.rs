@@ -35,6 +35,16 @@ impl Rulebook {
         }
     }
 
+    /// With the pages of another, each unless it is here already.
+    #[must_use]
+    pub(crate) fn and(&self, more: &Self) -> Self {
+        if self.pages.is_empty() {
+            return more.clone();
+        }
+        let joined = |book: Self, page: &Permissions| book.with(page);
+        more.pages.iter().fold(self.clone(), joined)
+    }
+
     /// What the pages say of a call on these subjects: see [`Permissions::rule_on`].
     pub fn rule_on(&self, spec: &ToolSpec, subjects: &[String]) -> Ruling {
         self.pages

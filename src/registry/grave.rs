@@ -141,7 +141,11 @@ fn cut(text: &mut String) {
 
 /// The tombstones of one tree, oldest first.
 #[derive(Default)]
-pub(super) struct Graves {
+pub(super) struct Graves(Option<Box<Yard>>);
+
+/// Made with the first of them.
+#[derive(Default)]
+struct Yard {
     stones: VecDeque<Arc<Tombstone>>,
     bytes: usize,
 }
@@ -150,29 +154,30 @@ impl Graves {
     /// Adds a tombstone and gives back those that had to make room.
     #[must_use]
     pub(super) fn add(&mut self, stone: Arc<Tombstone>) -> Vec<Arc<Tombstone>> {
-        self.bytes += stone.bytes();
-        self.stones.push_back(stone);
+        let yard = self.0.get_or_insert_default();
+        yard.bytes += stone.bytes();
+        yard.stones.push_back(stone);
         let mut out = Vec::new();
-        while self.stones.len() > MAX_TOMBSTONES || self.bytes > MAX_TOMBSTONE_BYTES {
-            let Some(oldest) = self.stones.pop_front() else {
+        while yard.stones.len() > MAX_TOMBSTONES || yard.bytes > MAX_TOMBSTONE_BYTES {
+            let Some(oldest) = yard.stones.pop_front() else {
                 break;
             };
-            self.bytes -= oldest.bytes();
+            yard.bytes -= oldest.bytes();
             out.push(oldest);
         }
         out
     }
 
     pub(super) fn all(&self) -> impl DoubleEndedIterator<Item = &Arc<Tombstone>> {
-        self.stones.iter()
+        self.0.iter().flat_map(|yard| yard.stones.iter())
     }
 }
 
 impl fmt::Debug for Graves {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Graves")
-            .field("stones", &self.stones.len())
-            .field("bytes", &self.bytes)
+            .field("stones", &self.all().count())
+            .field("bytes", &self.0.as_ref().map_or(0, |yard| yard.bytes))
             .finish()
     }
 }

@@ -75,7 +75,7 @@ struct State {
     control: usize,
     open: Openness,
     /// Who waits for mail, by the least urgency that it waits for.
-    sleepers: [Sleepers; 3],
+    sleepers: Option<Box<[Sleepers; 3]>>,
     observer: Option<Observer>,
 }
 
@@ -188,8 +188,10 @@ impl Mailbox {
             return;
         };
         let mut woken = Vec::new();
-        for sleepers in &mut state.sleepers[rank(urgency)..] {
-            woken.append(&mut sleepers.all());
+        if let Some(sleepers) = &mut state.sleepers {
+            for sleepers in &mut sleepers[rank(urgency)..] {
+                woken.append(&mut sleepers.all());
+            }
         }
         let observer = state.observer.clone();
         drop(state);
@@ -291,7 +293,8 @@ impl Mailbox {
     }
 
     fn tell_end(&self, mut state: MutexGuard<'_, State>) {
-        let woken: Vec<_> = state.sleepers.iter_mut().flat_map(Sleepers::all).collect();
+        let sleepers = state.sleepers.iter_mut().flat_map(|all| all.iter_mut());
+        let woken: Vec<_> = sleepers.flat_map(Sleepers::all).collect();
         drop(state);
         woken.into_iter().for_each(Waker::wake);
     }
@@ -386,7 +389,7 @@ impl Future for Arrived {
         let mut state = this.mailbox.state();
         let state = &mut *state;
         let mut notes = state.notes.iter();
-        let sleepers = &mut state.sleepers[rank(this.least)];
+        let sleepers = &mut state.sleepers.get_or_insert_default()[rank(this.least)];
         if notes.any(|item| item.note.urgency <= this.least) || state.open != Openness::Open {
             sleepers.forget(&mut this.id);
             return Poll::Ready(());
@@ -400,7 +403,9 @@ impl Drop for Arrived {
     fn drop(&mut self) {
         if self.id.is_some() {
             let mut state = self.mailbox.state();
-            state.sleepers[rank(self.least)].forget(&mut self.id);
+            if let Some(sleepers) = &mut state.sleepers {
+                sleepers[rank(self.least)].forget(&mut self.id);
+            }
         }
     }
 }

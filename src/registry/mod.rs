@@ -70,9 +70,24 @@ pub struct AgentRegistry(Arc<Shared>);
 struct Shared {
     agents: DashMap<AgentId, Arc<Berth>>,
     /// A session has one tree; two for a moment, when it is opened again while it ends.
-    trees: DashMap<SessionId, Vec<Arc<Tree>>>,
+    trees: DashMap<SessionId, Trees>,
     next: AtomicU64,
     watchers: Watchers,
+}
+
+/// The trees of one session: nearly always one.
+enum Trees {
+    One(Arc<Tree>),
+    More(Vec<Arc<Tree>>),
+}
+
+impl Trees {
+    fn all(&self) -> &[Arc<Tree>] {
+        match self {
+            Self::One(tree) => std::slice::from_ref(tree),
+            Self::More(trees) => trees,
+        }
+    }
 }
 
 impl AgentRegistry {
@@ -152,7 +167,7 @@ impl AgentRegistry {
 
     fn trees(&self, session: &SessionId) -> Vec<Arc<Tree>> {
         let trees = self.0.trees.get(session);
-        trees.map(|trees| trees.clone()).unwrap_or_default()
+        trees.map(|trees| trees.all().to_vec()).unwrap_or_default()
     }
 
     fn berth(&self, id: &AgentId) -> Option<Arc<Berth>> {
@@ -175,9 +190,16 @@ impl AgentRegistry {
 
     /// Tells of an agent that has taken its seat; without any lock.
     fn entered(&self, berth: &Berth) {
-        let mut trees = self.0.trees.entry(berth.tree.session.clone()).or_default();
-        if !trees.iter().any(|tree| Arc::ptr_eq(tree, &berth.tree)) {
-            trees.push(berth.tree.clone());
+        let here = |tree: &Arc<Tree>| Arc::ptr_eq(tree, &berth.tree);
+        let own = || Trees::One(berth.tree.clone());
+        let mut trees = self
+            .0
+            .trees
+            .entry(berth.tree.session.clone())
+            .or_insert_with(own);
+        if !trees.all().iter().any(here) {
+            let all = trees.all().iter().chain([&berth.tree]);
+            *trees = Trees::More(all.cloned().collect());
         }
         drop(trees);
         self.0.watchers.tell(|| AgentChange::Entered(berth.row()));
@@ -187,12 +209,14 @@ impl AgentRegistry {
     fn left(&self, berth: &Berth) {
         if let Entry::Occupied(mut trees) = self.0.trees.entry(berth.tree.session.clone()) {
             // Looked at here, because somebody may have enrolled in the tree since it was empty.
-            let here = |tree: &Arc<Tree>| Arc::ptr_eq(tree, &berth.tree);
-            trees
-                .get_mut()
-                .retain(|tree| !here(tree) || !tree.is_empty());
-            if trees.get().is_empty() {
-                trees.remove();
+            let stands = |tree: &Arc<Tree>| !Arc::ptr_eq(tree, &berth.tree) || !tree.is_empty();
+            let all = trees.get().all();
+            if !all.iter().all(stands) {
+                let left: Vec<_> = all.iter().filter(|tree| stands(tree)).cloned().collect();
+                match left.is_empty() {
+                    true => drop(trees.remove()),
+                    false => *trees.get_mut() = Trees::More(left),
+                }
             }
         }
         self.0.watchers.tell(|| AgentChange::Left(berth.row()));

@@ -2,9 +2,9 @@
 //! Refuses to be held twice; others hold a desk, which does not keep the seat taken.
 
 use std::{
-    collections::HashMap,
+    collections::BTreeMap,
     fmt,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError, Weak},
 };
 
 use tokio::time::Instant;
@@ -71,7 +71,7 @@ pub(super) struct Berth {
     pub(super) stone: OnceLock<Arc<Tombstone>>,
     entered: Instant,
     /// How many children of each kind were ever enrolled.
-    born: Mutex<HashMap<Arc<str>, u64>>,
+    born: Mutex<Option<Box<BTreeMap<Arc<str>, u64>>>>,
 }
 
 /// The agent above.
@@ -84,15 +84,26 @@ pub(super) struct Above {
 
 impl Seat {
     pub(super) fn take(tree: &Arc<Tree>, registry: &AgentRegistry, entrance: Entrance<'_>) -> Self {
+        // Every root says the same of itself.
+        static ROOT: LazyLock<(Arc<str>, Arc<str>)> =
+            LazyLock::new(|| (ROOT_KIND.into(), "".into()));
         let (above, kind, description, ground) = match &entrance {
-            Entrance::Root(_) => (None, ROOT_KIND, "", Ground::Foreground),
+            Entrance::Root(_) => {
+                let (kind, description) = ROOT.clone();
+                (None, kind, description, Ground::Foreground)
+            }
             Entrance::Below(above, new, _) => {
                 let above = Above {
                     id: above.id.clone(),
                     seq: above.seq,
                     berth: Arc::downgrade(above),
                 };
-                (Some(above), new.kind, new.description, new.ground)
+                (
+                    Some(above),
+                    new.kind.into(),
+                    new.description.into(),
+                    new.ground,
+                )
             }
         };
         let id = AgentId::random();
@@ -111,8 +122,8 @@ impl Seat {
             seq: registry.next_seq(),
             path,
             above,
-            kind: kind.into(),
-            description: description.into(),
+            kind,
+            description,
             ground,
             scope,
             mailbox: Mailbox::new(),
@@ -276,6 +287,7 @@ impl Berth {
         // As it stands in a path, so that names that become the same one share their numbers.
         let plain = self.path.child(kind);
         let mut born = self.born.lock().unwrap_or_else(PoisonError::into_inner);
+        let born = born.get_or_insert_default();
         let count = match born.get_mut(plain.name()) {
             Some(count) => count,
             None => born.entry(plain.name().into()).or_default(),

@@ -19,12 +19,20 @@ pub(super) struct Tree {
 
 #[derive(Default)]
 pub(super) struct State {
-    living: BTreeMap<u64, Arc<Berth>>,
-    places: HashMap<AgentPath, u64>,
-    /// Parent and living child.
-    children: BTreeSet<(u64, u64)>,
+    /// The one that came first, for as long as it lives: in most trees it is alone.
+    first: Option<Arc<Berth>>,
+    others: Option<Box<Others>>,
     pub(super) waits: Waits,
     graves: Graves,
+}
+
+/// All but the first.
+#[derive(Default)]
+struct Others {
+    living: BTreeMap<u64, Arc<Berth>>,
+    places: HashMap<AgentPath, u64>,
+    /// Parent and living child; the first one's too.
+    children: BTreeSet<(u64, u64)>,
 }
 
 impl Tree {
@@ -38,11 +46,11 @@ impl Tree {
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.state().living.is_empty()
+        self.state().is_empty()
     }
 
     pub(super) fn living(&self) -> Vec<Arc<Berth>> {
-        self.state().living.values().cloned().collect()
+        self.state().living().cloned().collect()
     }
 
     pub(super) fn graves(&self) -> Vec<Arc<Tombstone>> {
@@ -57,7 +65,7 @@ impl Tree {
         let state = self.state();
         state
             .children_of(of)
-            .filter_map(|seq| state.living.get(&seq))
+            .filter_map(|seq| state.get(seq))
             .cloned()
             .collect()
     }
@@ -92,7 +100,7 @@ impl Tree {
 
     pub(super) fn why(&self) -> Vec<Why> {
         let state = self.state();
-        let path = |seq: u64| state.living.get(&seq).map(|berth| berth.path.clone());
+        let path = |seq: u64| state.path_of(seq);
         let of = |berth: &Arc<Berth>| Why {
             id: berth.id.clone(),
             agent: berth.path.clone(),
@@ -100,30 +108,48 @@ impl Tree {
             on: state.waits.of(berth.seq).filter_map(path).collect(),
             children: state.children_of(berth.seq).filter_map(path).collect(),
         };
-        state.living.values().map(of).collect()
+        state.living().map(of).collect()
     }
 }
 
 impl State {
     pub(super) fn enter(&mut self, berth: &Arc<Berth>) {
-        self.living.insert(berth.seq, berth.clone());
-        self.places.insert(berth.path.clone(), berth.seq);
+        if self.is_empty() {
+            self.first = Some(berth.clone());
+            if berth.above.is_none() {
+                return;
+            }
+        }
+        let is_first = self
+            .first
+            .as_ref()
+            .is_some_and(|first| first.seq == berth.seq);
+        let others = self.others.get_or_insert_default();
+        if !is_first {
+            others.living.insert(berth.seq, berth.clone());
+            others.places.insert(berth.path.clone(), berth.seq);
+        }
         if let Some(above) = &berth.above {
-            self.children.insert((above.seq, berth.seq));
+            others.children.insert((above.seq, berth.seq));
         }
     }
 
     /// Takes an agent out and puts its tombstone in its place; gives back what is forgotten, to be
     /// freed without the lock.
     pub(super) fn leave(&mut self, berth: &Arc<Berth>, stone: Arc<Tombstone>) -> Forgotten {
-        let berth_too = self.living.remove(&berth.seq);
-        self.places.remove(&berth.path);
-        if let Some(above) = &berth.above {
-            self.children.remove(&(above.seq, berth.seq));
+        let berth_too = match self.first.take_if(|first| first.seq == berth.seq) {
+            Some(first) => Some(first),
+            None => self.others.as_mut().and_then(|others| {
+                others.places.remove(&berth.path);
+                others.living.remove(&berth.seq)
+            }),
+        };
+        if let (Some(above), Some(others)) = (&berth.above, &mut self.others) {
+            others.children.remove(&(above.seq, berth.seq));
         }
         self.waits.forget(berth.seq);
         let mut stones = self.graves.add(stone);
-        if self.living.is_empty() {
+        if self.is_empty() {
             stones.extend(std::mem::take(&mut self.graves).all().cloned());
         }
         Forgotten {
@@ -132,16 +158,36 @@ impl State {
         }
     }
 
+    fn is_empty(&self) -> bool {
+        self.living().next().is_none()
+    }
+
+    /// In the order in which they came.
+    fn living(&self) -> impl Iterator<Item = &Arc<Berth>> {
+        let others = self.others.iter().flat_map(|others| others.living.values());
+        self.first.iter().chain(others)
+    }
+
+    fn get(&self, seq: u64) -> Option<&Arc<Berth>> {
+        let first = self.first.as_ref().filter(|first| first.seq == seq);
+        first.or_else(|| self.others.as_ref()?.living.get(&seq))
+    }
+
     fn at(&self, path: &AgentPath) -> Option<&Arc<Berth>> {
-        self.living.get(self.places.get(path)?)
+        let first = self.first.as_ref().filter(|first| first.path == *path);
+        first.or_else(|| {
+            let others = self.others.as_ref()?;
+            others.living.get(others.places.get(path)?)
+        })
     }
 
     pub(super) fn path_of(&self, seq: u64) -> Option<AgentPath> {
-        self.living.get(&seq).map(|berth| berth.path.clone())
+        self.get(seq).map(|berth| berth.path.clone())
     }
 
     pub(super) fn is_child(&self, above: u64, below: u64) -> bool {
-        self.children.contains(&(above, below))
+        let others = self.others.as_ref();
+        others.is_some_and(|others| others.children.contains(&(above, below)))
     }
 
     /// Whom an agent cannot end before.
@@ -151,7 +197,7 @@ impl State {
 
     /// Who cannot end before an agent.
     pub(super) fn before(&self, seq: u64) -> Vec<u64> {
-        let above = self.living.get(&seq).and_then(|berth| berth.above.as_ref());
+        let above = self.get(seq).and_then(|berth| berth.above.as_ref());
         let above = above
             .map(|above| above.seq)
             .filter(|above| self.is_child(*above, seq));
@@ -161,13 +207,16 @@ impl State {
     /// Takes the defence away that a twin test runs without.
     #[cfg(test)]
     pub(super) fn forget_children(&mut self) {
-        self.children.clear();
+        if let Some(others) = &mut self.others {
+            others.children.clear();
+        }
     }
 
     fn children_of(&self, of: u64) -> impl Iterator<Item = u64> {
-        self.children
-            .range((of, 0)..=(of, u64::MAX))
-            .map(|(_, child)| *child)
+        let range = (of, 0)..=(of, u64::MAX);
+        let others = self.others.iter();
+        let children = others.flat_map(move |others| others.children.range(range.clone()));
+        children.map(|(_, child)| *child)
     }
 }
 

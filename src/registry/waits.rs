@@ -132,9 +132,12 @@ impl Drop for WaitOn {
     }
 }
 
-/// The waits of one tree.
+/// The waits of one tree; nothing until there is one.
 #[derive(Default)]
-pub(super) struct Waits {
+pub(super) struct Waits(Option<Box<Edges>>);
+
+#[derive(Default)]
+struct Edges {
     next: u64,
     edges: BTreeMap<u64, Edge>,
     /// Waiter, number of the edge.
@@ -151,27 +154,31 @@ struct Edge {
 
 impl Waits {
     fn number(&mut self) -> u64 {
-        self.next += 1;
-        self.next
+        let waits = self.0.get_or_insert_default();
+        waits.next += 1;
+        waits.next
     }
 
     fn insert(&mut self, number: u64, edge: Edge) {
-        self.out.insert((edge.waiter, number));
-        self.into.insert((edge.target.seq, number));
-        self.edges.insert(number, edge);
+        let waits = self.0.get_or_insert_default();
+        waits.out.insert((edge.waiter, number));
+        waits.into.insert((edge.target.seq, number));
+        waits.edges.insert(number, edge);
     }
 
     #[must_use]
     fn remove(&mut self, number: u64) -> Option<Edge> {
-        let edge = self.edges.remove(&number)?;
-        self.out.remove(&(edge.waiter, number));
-        self.into.remove(&(edge.target.seq, number));
+        let waits = self.0.as_mut()?;
+        let edge = waits.edges.remove(&number)?;
+        waits.out.remove(&(edge.waiter, number));
+        waits.into.remove(&(edge.target.seq, number));
         Some(edge)
     }
 
     /// Forgets the waits of and for an agent that has ended.
     pub(super) fn forget(&mut self, seq: u64) {
-        let ours = numbers(&self.out, seq).chain(numbers(&self.into, seq));
+        let Some(waits) = &self.0 else { return };
+        let ours = numbers(&waits.out, seq).chain(numbers(&waits.into, seq));
         for number in ours.collect::<Vec<_>>() {
             // Another holds the berths that the edge names, so nothing large is freed here.
             drop(self.remove(number));
@@ -180,20 +187,27 @@ impl Waits {
 
     /// Whom an agent waits for.
     pub(super) fn of(&self, waiter: u64) -> impl Iterator<Item = u64> {
-        let edges = numbers(&self.out, waiter).filter_map(|n| self.edges.get(&n));
-        edges.map(|edge| edge.target.seq)
+        let edges = move |waits: &Edges| {
+            let edges = numbers(&waits.out, waiter).filter_map(|n| waits.edges.get(&n));
+            edges.map(|edge| edge.target.seq).collect::<Vec<_>>()
+        };
+        self.0.as_deref().map(edges).into_iter().flatten()
     }
 
     /// Who waits for an agent.
     pub(super) fn on(&self, target: u64) -> impl Iterator<Item = u64> {
-        let edges = numbers(&self.into, target).filter_map(|n| self.edges.get(&n));
-        edges.map(|edge| edge.waiter)
+        let edges = move |waits: &Edges| {
+            let edges = numbers(&waits.into, target).filter_map(|n| waits.edges.get(&n));
+            edges.map(|edge| edge.waiter).collect::<Vec<_>>()
+        };
+        self.0.as_deref().map(edges).into_iter().flatten()
     }
 
     /// The number of a wait of one agent for another.
     fn between(&self, waiter: u64, target: u64) -> Option<u64> {
-        numbers(&self.out, waiter)
-            .find(|n| self.edges.get(n).is_some_and(|e| e.target.seq == target))
+        let waits = self.0.as_deref()?;
+        numbers(&waits.out, waiter)
+            .find(|n| waits.edges.get(n).is_some_and(|e| e.target.seq == target))
     }
 }
 

@@ -25,12 +25,17 @@ pub struct SessionHandle {
 }
 
 /// The turn that was submitted last. It is known before it is polled, so that no cancel is too early.
-#[derive(Clone, Default)]
-pub(crate) struct Submitted(Arc<Mutex<Option<Scope>>>);
+#[derive(Default)]
+pub(crate) struct Submitted(Mutex<Option<Scope>>);
 
 impl Submitted {
     pub(super) fn set(&self, scope: &Scope) {
         *self.lock() = Some(scope.clone());
+    }
+
+    /// The turn in this scope is over, and nothing of it is kept.
+    pub(super) fn over(&self, scope: &Scope) {
+        self.lock().take_if(|last| last.is(scope));
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Scope>> {
@@ -82,7 +87,7 @@ impl SessionHandle {
 
     /// The agents of this session that live, the root first.
     pub fn agents(&self) -> Vec<AgentRow> {
-        let desk = &self.shared.grant.desk;
+        let desk = &self.shared.desk;
         desk.registry().tree(desk.session())
     }
 
@@ -92,7 +97,7 @@ impl SessionHandle {
     /// # Errors
     /// When no agent lives at this place.
     pub fn stop(&self, agent: &AgentPath) -> Result<Receipt> {
-        match self.shared.grant.desk.reach(agent.as_str()) {
+        match self.shared.desk.reach(agent.as_str()) {
             Reached::Alive(contact) => Ok(contact.scope().cancel()),
             _ => Err(Error::new(
                 ErrorKind::NotFound,

@@ -221,13 +221,13 @@ impl Past {
 impl Session {
     /// What of the log was damaged when the session was resumed; `None` when nothing was.
     pub fn damage(&self) -> Option<&Damage> {
-        self.damage.as_ref()
+        self.damage.as_deref()
     }
 
     /// Whether [`go_on`](Self::go_on) has something to do: the turn that was last in an earlier life
     /// had no end, or mail waits. Any next turn does that first; `go_on` does nothing else.
     pub fn is_unfinished(&self) -> bool {
-        self.unfinished || !self.shared.grant.desk.mailbox().is_empty()
+        self.unfinished || !self.shared.desk.mailbox().is_empty()
     }
 
     /// Runs a turn without a message of its own: what an earlier life left unfinished is finished,
@@ -238,7 +238,7 @@ impl Session {
 
     /// The number of the last record of its log; 0 when it has none.
     pub fn last_record(&self) -> u64 {
-        self.shared.grant.log.last()
+        self.shared.log.last()
     }
 
     /// A session that begins where this one was at a record of its log, with the same backend,
@@ -249,37 +249,37 @@ impl Session {
     ///
     /// Cancel safety: safe.
     pub async fn fork_at(&self, record: u64) -> Result<SessionBuilder> {
-        let grant = &self.shared.grant;
-        let Some(store) = grant.log.store() else {
+        let shared = &self.shared;
+        let Some(store) = shared.log.store() else {
             let error = Error::new(ErrorKind::Config, "the session has no log to fork");
             return Err(error.with_hint("name a store with `SessionBuilder::store`"));
         };
         // What is forked must be there.
-        grant.log.save().await?;
-        let mut builder = SessionBuilder::new(grant.backend.clone())
+        shared.log.save().await?;
+        let mut builder = SessionBuilder::new(shared.backend.clone())
             .store_arc(store.clone())
-            .hooks(&grant.hooks)
-            .registry(grant.desk.registry().clone())
-            .on_children(grant.on_children)
-            .fork(grant.session.clone(), Some(record));
-        builder.redactor = grant.log.redactor().cloned().unwrap_or_default();
-        builder.asker.clone_from(&grant.asker);
-        builder.policies = grant.log.policies();
+            .hooks(&shared.hooks)
+            .registry(shared.desk.registry().clone())
+            .on_children(shared.on_children)
+            .fork(shared.desk.session().clone(), Some(record));
+        builder.redactor = shared.log.redactor().cloned().unwrap_or_default();
+        builder.asker.clone_from(&shared.asker);
+        builder.policies = shared.log.policies();
         Ok(builder)
     }
 
     /// The first records of this life.
     pub(super) fn begin_log(&self, past: &Past) {
-        let grant = &self.shared.grant;
-        if !grant.log.is_on() {
+        let shared = &self.shared;
+        if !shared.log.is_on() {
             return;
         }
-        let (root, model) = (grant.scope.path(), self.conversation().describe());
+        let (root, model) = (shared.desk.path(), self.conversation().describe());
         let version = env!("CARGO_PKG_VERSION").to_owned();
         let none = TurnId::default();
         if past.fresh {
-            let session = grant.session.clone();
-            grant.log.write(root, none, || Body::Opened {
+            let session = shared.desk.session().clone();
+            shared.log.write(root, none, || Body::Opened {
                 format: LOG_FORMAT,
                 session,
                 model,
@@ -287,12 +287,12 @@ impl Session {
             });
             for message in self.history() {
                 for body in bodies(message) {
-                    grant.log.write(root, none, || body);
+                    shared.log.write(root, none, || body);
                 }
             }
             return;
         }
-        grant.log.write(root, none, || Body::Resumed {
+        shared.log.write(root, none, || Body::Resumed {
             format: LOG_FORMAT,
             model,
             version,
@@ -306,17 +306,17 @@ impl Session {
     /// Says of agents that are not started again that they have ended. Their parents hear of it when
     /// they are opened again.
     fn bury_lost(&self) {
-        let grant = &self.shared.grant;
+        let shared = &self.shared;
         let gone = |child: &&LostChild| child.ended.is_none() && !child.goes_on;
-        for child in grant.log.lost().iter().rev().filter(gone) {
-            let spent = grant.log.recollect(&child.path).unwrap_or_default().spent;
+        for child in shared.log.lost().iter().rev().filter(gone) {
+            let spent = shared.log.recollect(&child.path).unwrap_or_default().spent;
             let end = || Body::ChildEnd {
                 outcome: Outcome::Interrupted,
                 text: child.report(),
                 usage: spent.usage,
                 cost: spent.cost,
             };
-            grant.log.write(&child.path, TurnId::default(), end);
+            shared.log.write(&child.path, TurnId::default(), end);
         }
     }
 }

@@ -10,7 +10,7 @@ mod stream;
 mod watch;
 mod wire;
 
-use std::{fmt, sync::Arc};
+use std::{fmt, ops::Deref, sync::Arc};
 
 use tokio::sync::Semaphore;
 
@@ -26,7 +26,7 @@ use self::{handle::Submitted, log::Past, wire::Wire};
 use crate::{
     agent::Agent,
     backend::{Backend, Conversation, Grant, OnChildren, Task, Told},
-    budget::Budget,
+    budget::{Budget, Meter},
     environment::Environment,
     error::Result,
     event::EventKind,
@@ -35,10 +35,10 @@ use crate::{
     message::Message,
     permission::Asker,
     redact::Redactor,
-    registry::{AgentRegistry, Seat},
+    registry::{AgentRegistry, Desk, Seat},
     scope::{Receipt, Scope},
     sink::{Origin, Sink},
-    store::{Damage, Moment, Policies, Store},
+    store::{Damage, Log, Moment, Policies, Store},
     trace::{Tracer, Tracers},
 };
 
@@ -65,7 +65,7 @@ pub struct Session {
     talk: Option<Box<dyn Conversation>>,
     shared: Shared,
     /// What of its log was damaged when it was resumed.
-    damage: Option<Damage>,
+    damage: Option<Box<Damage>>,
     /// Whether an earlier life left a turn without its end.
     unfinished: bool,
     /// Given back when the session is gone.
@@ -74,19 +74,39 @@ pub struct Session {
 
 /// What a session and its turns share.
 #[derive(Clone)]
-pub(crate) struct Shared {
-    pub(crate) grant: Arc<Grant>,
+pub(crate) struct Shared(Arc<Common>);
+
+/// Of what the root was granted, what is asked for afterwards.
+pub(crate) struct Common {
+    pub(crate) desk: Desk,
+    pub(crate) meter: Meter,
+    pub(crate) sink: Sink,
+    pub(crate) log: Log,
+    backend: Arc<dyn Backend>,
+    hooks: Hooks,
+    asker: Option<Arc<dyn Asker>>,
+    on_children: OnChildren,
     pub(crate) wire: Wire,
     pub(crate) told: Told,
     pub(crate) submitted: Submitted,
 }
 
+impl Deref for Shared {
+    type Target = Common;
+
+    fn deref(&self) -> &Common {
+        &self.0
+    }
+}
+
 /// Says that mail waits for the root, when it does and no turn is there to read it.
-fn wake(grant: &Grant, wire: &Wire) {
-    let notes = grant.desk.mailbox().len() as u64;
-    if notes > 0 && !grant.sink.is_read() {
-        let origin = Origin::new(grant.scope.path(), TurnId(0));
-        wire.tell(&mut origin.event(EventKind::Wake { notes }));
+fn wake(shared: &Common) {
+    let notes = shared.desk.mailbox().len() as u64;
+    if notes > 0 && !shared.sink.is_read() {
+        let origin = Origin::new(shared.desk.path(), TurnId(0));
+        shared
+            .wire
+            .tell(&mut origin.event(EventKind::Wake { notes }));
     }
 }
 
@@ -94,9 +114,9 @@ impl Session {
     /// A session with the native agent and nothing else: no budget, no tracer, nobody to ask.
     pub fn new(agent: Agent) -> Self {
         let builder = SessionBuilder::new(Arc::new(agent.clone()));
-        let (seat, shared) = builder.prepare(&Past::default());
+        let (seat, shared, grant) = builder.prepare(&Past::default());
         Self {
-            talk: Some(Box::new(agent.talk(Grant::clone(&shared.grant)))),
+            talk: Some(Box::new(agent.talk(grant))),
             shared,
             damage: None,
             unfinished: false,
@@ -111,7 +131,7 @@ impl Session {
 
     /// Its name.
     pub fn id(&self) -> &SessionId {
-        &self.shared.grant.session
+        self.shared.desk.session()
     }
 
     /// Runs one turn while the returned stream is polled.
@@ -125,7 +145,7 @@ impl Session {
 
     /// As [`submit_message`](Self::submit_message), with all that a task can say.
     pub fn submit(&mut self, task: Task) -> TurnStream<'_> {
-        let scope = self.shared.grant.scope.part();
+        let scope = self.shared.desk.scope().part();
         self.submit_in(task, scope)
     }
 
@@ -136,8 +156,8 @@ impl Session {
     ///
     /// Cancel safety: safe until it returns; no note is lost. Dropping the stream cancels the turn.
     pub async fn next_turn(&mut self) -> Option<TurnStream<'_>> {
-        let grant = self.shared.grant.clone();
-        let desk = &grant.desk;
+        let shared = self.shared.clone();
+        let desk = &shared.desk;
         loop {
             let changed = desk.children_changed();
             // A child's note is there before its seat is free, so children are looked at first.
@@ -145,13 +165,13 @@ impl Session {
             if !desk.mailbox().is_empty() {
                 return Some(self.submit(Task::mail()));
             }
-            if !alive || grant.scope.is_cancelled() {
+            if !alive || desk.scope().is_cancelled() {
                 return None;
             }
             tokio::select! {
                 () = desk.mailbox().arrived() => {}
                 () = changed => {}
-                () = grant.scope.cancelled() => {}
+                () = desk.scope().cancelled() => {}
             }
         }
     }
@@ -195,7 +215,7 @@ impl Session {
             Some(talk) => talk.close().await,
             None => Receipt::default(),
         };
-        if let Err(error) = self.shared.grant.log.commit(Moment::Turn).await {
+        if let Err(error) = self.shared.log.commit(Moment::Turn).await {
             tracing::warn!("the last records of the session are not written: {error}");
         }
         receipt
@@ -216,14 +236,14 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        self.shared.grant.scope.cancel();
+        self.shared.desk.scope().cancel();
     }
 }
 
 impl fmt::Debug for Session {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Session")
-            .field("id", &self.shared.grant.session)
+            .field("id", self.shared.desk.session())
             .finish_non_exhaustive()
     }
 }
@@ -338,12 +358,11 @@ impl SessionBuilder {
     pub async fn open(mut self) -> Result<Session> {
         let backend = self.backend.clone();
         let past = self.past().await?;
-        let (seat, shared) = self.prepare(&past);
-        let grant = Grant::clone(&shared.grant);
+        let (seat, shared, grant) = self.prepare(&past);
         let mut session = Session {
             talk: None,
             shared,
-            damage: past.damage.clone(),
+            damage: past.damage.clone().map(Box::new),
             unfinished: past.unfinished,
             _seat: seat,
         };
@@ -353,7 +372,7 @@ impl SessionBuilder {
         Ok(session)
     }
 
-    fn prepare(self, past: &Past) -> (Seat, Shared) {
+    fn prepare(self, past: &Past) -> (Seat, Shared, Grant) {
         let id = self.id.unwrap_or_else(SessionId::random);
         let scope = Scope::root();
         let seat = self.registry.root(id, &scope);
@@ -370,20 +389,27 @@ impl SessionBuilder {
         grant.environment = self.environment;
         grant.hooks = Hooks::new(self.hooks);
         grant.on_children = self.on_children;
-        let shared = Shared {
-            grant: Arc::new(grant),
+        let shared = Shared(Arc::new(Common {
+            desk: grant.desk.clone(),
+            meter: grant.meter.clone(),
+            sink: grant.sink.clone(),
+            log: grant.log.clone(),
+            backend: grant.backend.clone(),
+            hooks: grant.hooks.clone(),
+            asker: grant.asker.clone(),
+            on_children: grant.on_children,
             wire,
             told,
             submitted: Submitted::default(),
-        };
-        // Weak, for the mailbox that keeps this is itself a part of the grant.
-        let (grant, wire) = (Arc::downgrade(&shared.grant), shared.wire.clone());
+        }));
+        // Weak, for the mailbox that keeps this is itself a part of what is shared.
+        let weak = Arc::downgrade(&shared.0);
         seat.mailbox().on_arrival(move || {
-            if let Some(grant) = grant.upgrade() {
-                wake(&grant, &wire);
+            if let Some(shared) = weak.upgrade() {
+                wake(&shared);
             }
         });
-        (seat, shared)
+        (seat, shared, grant)
     }
 }
 

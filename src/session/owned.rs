@@ -33,7 +33,7 @@ enum Piece {
 impl OwnedTurn {
     pub(super) fn new(session: Session, task: Task) -> Self {
         let handle = session.handle();
-        let scope = session.shared.grant.scope.part();
+        let scope = session.shared.desk.scope().part();
         session.shared.submitted.set(&scope);
         let turn_scope = scope.clone();
         let mut session = Box::new(session);

@@ -3,6 +3,7 @@
 
 use std::{
     fmt,
+    future::Future,
     pin::Pin,
     task::{Context, Poll},
 };
@@ -31,8 +32,8 @@ pub struct TurnStream<'a> {
     shared: Shared,
     /// What comes from below; given up before anything else when the stream is dropped.
     below: Option<SinkReader>,
-    /// The first event of a session, not yet told.
-    first: Option<Event>,
+    /// The first event of a session, not yet told. By itself, for most turns have none.
+    first: Option<Box<Event>>,
     /// An event of the turn itself that waits until those below that came before it were told.
     held: Option<Event>,
 }
@@ -59,9 +60,9 @@ impl<'a> TurnStream<'a> {
         model: String,
     ) -> Self {
         Self {
-            turn: Mended::new(turn, &shared.grant, shared.told.clone()),
-            below: Some(shared.grant.sink.read()),
-            first: shared.wire.first(&shared.grant, model),
+            turn: Mended::new(turn, shared.desk.path(), &shared.meter, shared.told.clone()),
+            below: Some(shared.sink.read()),
+            first: shared.wire.first(&shared.desk, model).map(Box::new),
             held: None,
             scope,
             shared,
@@ -71,7 +72,12 @@ impl<'a> TurnStream<'a> {
     /// Runs the turn to its end.
     ///
     /// Cancel safety: dropping it cancels the turn.
-    pub async fn finish(mut self) -> TurnOutcome {
+    pub fn finish(mut self) -> impl Future<Output = TurnOutcome> + Send + use<'a> {
+        // A block and not an async function, which would hold the stream twice.
+        async move { self.run_out().await }
+    }
+
+    async fn run_out(&mut self) -> TurnOutcome {
         while let Some(event) = self.next().await {
             if let EventKind::TurnEnd {
                 stop,
@@ -99,19 +105,22 @@ impl<'a> TurnStream<'a> {
     /// When the turn did not finish: the failure, or an error that says why it stopped.
     ///
     /// Cancel safety: dropping it cancels the turn.
-    pub async fn text(self) -> Result<String> {
-        let outcome = self.finish().await;
-        match outcome.stop {
-            StopReason::Finished => Ok(outcome.text),
-            stop => Err(stop.into_error()),
+    pub fn text(mut self) -> impl Future<Output = Result<String>> + Send + use<'a> {
+        async move {
+            let outcome = self.run_out().await;
+            match outcome.stop {
+                StopReason::Finished => Ok(outcome.text),
+                stop => Err(stop.into_error()),
+            }
         }
     }
 
     /// Reads no more: from now on events go straight on.
     fn leave(&mut self) {
         if self.below.take().is_some() {
+            self.shared.submitted.over(&self.scope);
             // A note that came while the turn ended has woken nobody.
-            super::wake(&self.shared.grant, &self.shared.wire);
+            super::wake(&self.shared);
         }
     }
 
@@ -119,6 +128,7 @@ impl<'a> TurnStream<'a> {
     fn ready(&mut self) -> Option<Event> {
         self.first
             .take()
+            .map(|first| *first)
             .or_else(|| self.below.as_mut()?.next_taken())
             .or_else(|| self.held.take())
     }

@@ -11,9 +11,9 @@ use std::{
 
 use super::watch::{EventWatch, Watcher};
 use crate::{
-    backend::Grant,
     event::{Event, EventKind, FORMAT},
     id::TurnId,
+    registry::Desk,
     sink::Origin,
     store::Log,
     trace::Tracers,
@@ -81,14 +81,14 @@ impl Wire {
     }
 
     /// The first line of a run's log; nothing when it was told already.
-    pub(super) fn first(&self, grant: &Grant, model: String) -> Option<Event> {
+    pub(super) fn first(&self, desk: &Desk, model: String) -> Option<Event> {
         if self.0.begun.swap(true, Relaxed) {
             return None;
         }
-        let origin = Origin::new(grant.scope.path(), TurnId(0));
+        let origin = Origin::new(desk.path(), TurnId(0));
         Some(origin.event(EventKind::RunStart {
             format: FORMAT,
-            session: grant.session.clone(),
+            session: desk.session().clone(),
             model,
             version: env!("CARGO_PKG_VERSION").to_owned(),
         }))

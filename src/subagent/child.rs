@@ -1,7 +1,14 @@
 //! A child from its first event to its last: driven by a task of its own, ended in one order.
 //! Refuses to outlive whoever wants it: cancelled, cut off or overdue, it ends and says how.
 
-use std::{fmt, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{
+    fmt,
+    future::{Future, poll_fn},
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    task::Poll,
+    time::Duration,
+};
 
 use futures::{FutureExt, StreamExt};
 use tokio::{sync::oneshot, time::Instant};
@@ -16,7 +23,7 @@ use crate::{
     budget::Place,
     dispatch::CANCEL_GRACE,
     error::{Error, ErrorKind},
-    event::{EventKind, Ground, StopReason},
+    event::{Event, EventKind, Ground, StopReason},
     hook::{ChildEnd, Verdict},
     id::{AgentId, AgentPath, CallId, TurnId},
     message::{Message, Note, Outcome, Role, Urgency},
@@ -95,6 +102,8 @@ pub(super) struct Parts {
 
 impl Child {
     pub(super) fn begin(parts: Parts) -> Self {
+        // By itself: the task that drives it is moved a few times before it runs.
+        let parts = Box::new(parts);
         let (sender, answer) = oneshot::channel();
         let cut = CancellationToken::new();
         let child = Self {
@@ -164,7 +173,7 @@ impl fmt::Debug for Child {
 
 /// Drives one child to its end.
 struct Driver {
-    parts: Parts,
+    parts: Box<Parts>,
     cut: CancellationToken,
 }
 
@@ -173,6 +182,18 @@ struct Turned {
     stop: StopReason,
     text: String,
     overdue: Option<Overdue>,
+}
+
+/// What comes next in a child's turn.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "an event is moved on at once; a box would cost each an allocation"
+)]
+enum Next {
+    Event(Option<Event>),
+    /// Nobody waits for it any more, or it has taken too long to stop.
+    Cut,
+    Overdue(Overdue),
 }
 
 impl Driver {
@@ -207,7 +228,7 @@ impl Driver {
         };
         let (outcome, text) = words(turned, &self.parts.order);
         let text = self.past_hooks(outcome, text).await;
-        let Driver { parts, .. } = self;
+        let parts = *self.parts;
         let (usage, cost) = parts.given.meter.spent();
         let answered = Answered {
             agent: path,
@@ -317,27 +338,43 @@ impl Driver {
         let parts = &self.parts;
         let (scope, sink) = (parts.seat.scope(), &parts.given.sink);
         let turn = conversation.turn(task, scope.part());
-        let mut turn = Mended::new(turn, &parts.given, Told::default());
+        let mut turn = Mended::new(turn, parts.seat.path(), &parts.given.meter, Told::default());
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
+        let mut cut = std::pin::pin!(self.cut.cancelled());
         let mut stubborn = std::pin::pin!(stubborn(scope));
         loop {
-            let event = tokio::select! {
-                biased;
-                () = self.cut.cancelled() => {
+            // Whatever ends a turn from outside is asked first only when it may be due: a child that
+            // talks pays for none of it, and one that never stops talking cannot outrun it.
+            let pressed = self.cut.is_cancelled() || scope.is_cancelled() || watchdog.is_due();
+            let next = poll_fn(|cx| {
+                if !pressed && let Poll::Ready(event) = turn.poll_next_unpin(cx) {
+                    return Poll::Ready(Next::Event(event));
+                }
+                if cut.as_mut().poll(cx).is_ready() || stubborn.as_mut().poll(cx).is_ready() {
+                    return Poll::Ready(Next::Cut);
+                }
+                if overdue.is_none()
+                    && let Poll::Ready(why) = watchdog.poll_overdue(scope, cx)
+                {
+                    return Poll::Ready(Next::Overdue(why));
+                }
+                if pressed {
+                    return turn.poll_next_unpin(cx).map(Next::Event);
+                }
+                Poll::Pending
+            });
+            match next.await {
+                Next::Event(Some(event)) => sink.send(event).await,
+                Next::Event(None) => break,
+                Next::Cut => {
                     // Nobody waits any more: what it runs is dropped where it is.
                     if let Some(end) = turn.cut(StopReason::Cancelled) {
                         sink.send(end).await;
                     }
                     break;
                 }
-                () = &mut stubborn => {
-                    if let Some(end) = turn.cut(StopReason::Cancelled) {
-                        sink.send(end).await;
-                    }
-                    break;
-                }
-                why = watchdog.overdue(scope), if overdue.is_none() => {
+                Next::Overdue(why) => {
                     if let Some(event) = stalled(&why, parts) {
                         sink.send(event).await;
                     }
@@ -345,11 +382,6 @@ impl Driver {
                     scope.cancel();
                     continue;
                 }
-                event = turn.next() => event,
-            };
-            match event {
-                Some(event) => sink.send(event).await,
-                None => break,
             }
             // Not before: a watcher who is away is no silence of the child's.
             watchdog.heard();
@@ -399,7 +431,7 @@ async fn stubborn(scope: &Scope) {
     tokio::time::sleep(CLOSE_LIMIT).await;
 }
 
-fn stalled(why: &Overdue, parts: &Parts) -> Option<crate::event::Event> {
+fn stalled(why: &Overdue, parts: &Parts) -> Option<Event> {
     let Overdue::Silent(wait) = why else {
         return None;
     };

@@ -94,7 +94,7 @@ impl AgentGroup {
                     ground: crate::event::Ground::Foreground,
                     ..order
                 };
-                let ended = match Child::open(grant, kinds, order).await {
+                let ended = match Box::pin(Child::open(grant, kinds, order)).await {
                     Err(refusal) => Err(refusal),
                     Ok(mut child) => Ok(match place.ended(&mut child).await {
                         Verdict::Counts(answered) | Verdict::NotNeeded(answered) => answered,

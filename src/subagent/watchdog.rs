@@ -1,7 +1,12 @@
 //! When a child has lived too long or nothing comes from it any more.
 //! Refuses to stop it: it says when, the child's driver does.
 
-use std::{pin::Pin, time::Duration};
+use std::{
+    future::Future,
+    pin::Pin,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
 
 use tokio::time::{Instant, Sleep};
 
@@ -43,15 +48,18 @@ impl Watchdog {
         self.heard = Instant::now();
     }
 
-    /// Ends when the child must be stopped.
-    ///
-    /// Cancel safety: safe, it can be called again.
-    pub(super) async fn overdue(&mut self, scope: &Scope) -> Overdue {
+    /// Whether the child has lived as long as it may, when something came from it last.
+    pub(super) fn is_due(&self) -> bool {
+        self.heard >= self.deadline
+    }
+
+    /// Ready when the child must be stopped.
+    pub(super) fn poll_overdue(&mut self, scope: &Scope, cx: &mut Context<'_>) -> Poll<Overdue> {
         loop {
-            self.timer.as_mut().await;
+            ready!(self.timer.as_mut().poll(cx));
             let now = Instant::now();
             if now >= self.deadline {
-                return Overdue::Deadline;
+                return Poll::Ready(Overdue::Deadline);
             }
             let silent = self.heard + self.limit;
             let next = if now < silent {
@@ -59,7 +67,7 @@ impl Watchdog {
             } else {
                 let waits = scope.agent_waits();
                 if !waits.iter().any(has_a_limit_of_its_own) {
-                    return Overdue::Silent(waits.into_iter().next());
+                    return Poll::Ready(Overdue::Silent(waits.into_iter().next()));
                 }
                 now + self.limit
             };

@@ -180,6 +180,11 @@ impl Transcript {
         self.push_answers(answers);
     }
 
+    /// Gives back the room that it would grow into, because it may be long before it grows again.
+    pub(crate) fn rest(&mut self) {
+        self.entries.shrink_to_fit();
+    }
+
     /// The calls of the last message that have no result yet, in order.
     pub fn open_calls(&self) -> Vec<&ToolCall> {
         match self.entries.last().map(Kept::get) {
