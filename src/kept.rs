@@ -1,9 +1,13 @@
 //! A value and the bytes it was encoded to, so that nothing is encoded twice.
 //! Refuses to know who encodes or into what; a dialect is only a name here.
 
+mod joined;
+
 use std::{borrow::Cow, sync::OnceLock};
 
 use bytes::Bytes;
+
+pub(crate) use self::joined::{Joined, push};
 
 /// The name of a way to write messages as bytes: a vendor, and what changes its spelling.
 pub type Dialect = &'static str;

@@ -52,7 +52,7 @@ pub(super) fn answer<'s>(
             let request = Request {
                 system: &preamble.system,
                 tools: agent.recipe.tools.specs(),
-                history: live.talk.transcript.history(),
+                history: live.talk.transcript.to_request(),
                 options: &preamble.options,
             };
             live.fold = Some(Fold::default());

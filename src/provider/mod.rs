@@ -39,7 +39,7 @@ pub use self::{
         OutputLimit, Quirks, ReasoningReturn, SchemaField, Summary, UsageReport,
     },
     profiles::{Profile, Profiles},
-    request::Request,
+    request::{History, Request},
 };
 
 pub use crate::options::{Delivery, Effort, Options};

@@ -1,38 +1,22 @@
 //! The body of a request from kept bytes: a head, with tools and messages put in before its end.
 //! Refuses to encode anything; every vendor here sends one object with a list in it.
 
+use super::History;
 use crate::{
-    kept::{Dialect, Kept},
+    kept::{self, Dialect},
     message::Message,
 };
 
-/// What a message takes that was not encoded yet, as a guess.
-const NEW: usize = 1 << 10;
-
-/// A body that grows. History is copied into it once for each request, so that there is little to
-/// do for each message.
+/// A body that grows.
 pub(super) struct Body(Vec<u8>);
 
 impl Body {
-    /// The object `head` with a member `tools`, where there are any, and the beginning of `list`;
-    /// with room for this history.
-    pub(super) fn begin(
-        head: &[u8],
-        tools: Option<&[u8]>,
-        list: &str,
-        (history, dialect): (&[Kept<Message>], Dialect),
-    ) -> Self {
-        const TOOLS: &[u8] = b",\"tools\":";
-        let size = |message: &Kept<Message>| message.kept(dialect).map_or(NEW, <[u8]>::len) + 1;
-        let room = head.len()
-            + tools.map_or(0, |tools| TOOLS.len() + tools.len())
-            + list.len()
-            + history.iter().map(size).sum::<usize>()
-            + NEW;
-        let mut out = Vec::with_capacity(room);
+    /// The object `head` with a member `tools`, where there are any, and the beginning of `list`.
+    pub(super) fn begin(head: &[u8], tools: Option<&[u8]>, list: &str) -> Self {
+        let mut out = Vec::with_capacity(head.len() + tools.map_or(0, <[u8]>::len) + (4 << 10));
         out.extend_from_slice(&head[..head.len() - 1]);
         if let Some(tools) = tools {
-            out.extend_from_slice(TOOLS);
+            out.extend_from_slice(b",\"tools\":");
             out.extend_from_slice(tools);
         }
         out.extend_from_slice(b",\"");
@@ -41,20 +25,20 @@ impl Body {
         Self(out)
     }
 
-    /// Adds an item to the list; an empty one is none.
-    pub(super) fn push(&mut self, item: &[u8]) {
-        if !item.is_empty() {
-            self.0.extend_from_slice(item);
-            self.0.push(b',');
-        }
+    /// Adds the first messages of a history to the list.
+    pub(super) fn push_history(
+        &mut self,
+        history: &History<'_>,
+        count: usize,
+        dialect: Dialect,
+        encode: impl Fn(&Message) -> Vec<u8>,
+    ) {
+        history.append(count, dialect, encode, &mut self.0);
     }
 
-    /// Adds an item that comes in three parts.
-    pub(super) fn push_joined(&mut self, parts: [&[u8]; 3]) {
-        for part in parts {
-            self.0.extend_from_slice(part);
-        }
-        self.0.push(b',');
+    /// Adds an item to the list; an empty one is none.
+    pub(super) fn push(&mut self, item: &[u8]) {
+        kept::push(&mut self.0, item);
     }
 
     /// The whole body.

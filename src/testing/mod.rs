@@ -34,7 +34,7 @@
 //! // Whatever is tested gets the model; here we ask it by hand.
 //! let (tools, options) = (Kept::new(Vec::new()), Options::default());
 //! let history = [Kept::new(Message::user("What is in a.txt?"))];
-//! let request = Request { system: "Be brief.", tools: &tools, history: &history, options: &options };
+//! let request = Request { system: "Be brief.", tools: &tools, history: (&history).into(), options: &options };
 //! let mut deltas = model.stream(&request, &Scope::root())?;
 //! let mut name = String::new();
 //! while let Some(delta) = deltas.next().await {

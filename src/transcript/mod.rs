@@ -26,8 +26,9 @@ use self::{
 };
 use crate::{
     id::CallId,
-    kept::Kept,
+    kept::{Joined, Kept},
     message::{Message, Outcome, Role, ToolCall, ToolResult},
+    provider::History,
     usage::Usage,
 };
 
@@ -72,6 +73,8 @@ pub struct Transcript {
     trimmed: usize,
     /// How many of the entries came from outside; nobody here knows what became of their calls.
     loaded: usize,
+    /// What requests carry of it in one piece.
+    joined: Joined,
 }
 
 /// What a vendor counted, and how many entries it covers.
@@ -183,6 +186,7 @@ impl Transcript {
     /// Gives back the room that it would grow into, because it may be long before it grows again.
     pub(crate) fn rest(&mut self) {
         self.entries.shrink_to_fit();
+        self.joined.forget();
     }
 
     /// The calls of the last message that have no result yet, in order.
@@ -206,6 +210,11 @@ impl Transcript {
     /// The messages, oldest first, with their encoded bytes.
     pub fn history(&self) -> &[Kept<Message>] {
         &self.entries
+    }
+
+    /// The messages as a request carries them.
+    pub fn to_request(&self) -> History<'_> {
+        History::joined(&self.entries, &self.joined)
     }
 
     /// The messages, oldest first.
@@ -331,6 +340,7 @@ impl Transcript {
 
     /// Changes one message; its bytes alone have to be encoded again.
     fn edit(&mut self, index: usize, edit: impl FnOnce(&mut Message)) {
+        self.joined.changed(index);
         let hollow = Kept::new(Message::user_parts(Vec::new()));
         let mut message = std::mem::replace(&mut self.entries[index], hollow).into_inner();
         edit(&mut message);
@@ -340,6 +350,7 @@ impl Transcript {
     /// Takes a history made of messages of the old one and new ones that keep the rules.
     fn renew(&mut self, entries: Vec<Kept<Message>>, from_outside: Origin) {
         self.entries = entries;
+        self.joined.forget();
         self.ids = self
             .messages()
             .flat_map(Message::calls)

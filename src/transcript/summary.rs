@@ -92,7 +92,7 @@ async fn attempt(
     let request = Request {
         system: SYSTEM,
         tools: &tools,
-        history,
+        history: history.into(),
         options: &options,
     };
     let mut answer = Answer::default();

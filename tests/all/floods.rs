@@ -151,7 +151,7 @@ fn asked(provider: &dyn Provider) -> String {
     let request = Request {
         system: "",
         tools: &tools,
-        history: &history,
+        history: (&history).into(),
         options: &options,
     };
     runtime.unwrap().block_on(async {

@@ -150,7 +150,7 @@ impl Conversation for Talk {
                 let request = Request {
                     system: "",
                     tools: &specs,
-                    history: &history,
+                    history: (&history).into(),
                     options: &Options::default(),
                 };
                 let mut deltas = match agent.model.stream(&request, &scope) {

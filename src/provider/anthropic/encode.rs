@@ -44,14 +44,19 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Byt
     let head = head(request, settings)?;
     let tools = (!request.tools.get().is_empty()).then(|| tools(request.tools, settings.cache));
     let marker = marker(settings.cache);
-    let marked = marked(request.history, settings.cache);
-    let history = (request.history, MESSAGES);
-    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
-    for (at, message) in request.history.iter().enumerate() {
+    let marked = marked(&request.history, settings.cache);
+    // Marks go on from request to request: what stands before them stays as it is.
+    let settled = marked.iter().flatten().min().copied();
+    let settled = settled.unwrap_or(request.history.len());
+    let mut body = Body::begin(&head, tools.as_deref(), "messages");
+    body.push_history(&request.history, settled, MESSAGES, encode_message);
+    for (at, message) in request.history.iter().enumerate().skip(settled) {
         let bytes = message.encoded(MESSAGES, encode_message);
-        let is_marked = marked[0] == Some(at) || marked[1] == Some(at);
-        match bytes.strip_suffix(END).filter(|_| is_marked) {
-            Some(start) => body.push_joined([start, &marker, END]),
+        match bytes
+            .strip_suffix(END)
+            .filter(|_| marked.contains(&Some(at)))
+        {
+            Some(start) => body.push(&[start, &marker, END].concat()),
             None => body.push(&bytes),
         }
     }

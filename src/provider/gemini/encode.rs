@@ -47,11 +47,9 @@ pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts
         STRICT => |message| encode_message(message, STRICT),
         _ => |message| encode_message(message, LENIENT),
     };
-    let history = (request.history, dialect);
-    let mut body = Body::begin(&head, tools.as_deref(), "contents", history);
-    for message in request.history {
-        body.push(&message.encoded(dialect, encode));
-    }
+    let mut body = Body::begin(&head, tools.as_deref(), "contents");
+    let all = request.history.len();
+    body.push_history(&request.history, all, dialect, encode);
     Ok(body.end().into())
 }
 

@@ -112,9 +112,9 @@ impl Provider for Offline {
 /// What to answer to a request.
 fn reply(request: &Request<'_>) -> Reply {
     if summary::is_wanted(request) {
-        return Reply::text(summary::of(request.history));
+        return Reply::text(summary::of(&request.history));
     }
-    let (history, tools) = (request.history, request.tools.get());
+    let (history, tools) = (request.history.messages(), request.tools.get());
     let schema = request.options.schema.as_ref();
     let notes = notes::unread(history);
     if notes.alone && schema.is_none() {

@@ -54,7 +54,7 @@ impl Talk {
         let request = Request {
             system: &self.system,
             tools: &self.tools,
-            history: &self.history,
+            history: (&self.history).into(),
             options: &self.options,
         };
         let model = Offline::new().with_pause(Duration::ZERO);

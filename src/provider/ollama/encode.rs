@@ -30,14 +30,12 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let history = (request.history, DIALECT);
-    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
+    let mut body = Body::begin(&head, tools.as_deref(), "messages");
     if !request.system.trim().is_empty() {
         body.push(&json(&turn("system", request.system)));
     }
-    for message in request.history {
-        body.push(&message.encoded(DIALECT, encode_message));
-    }
+    let all = request.history.len();
+    body.push_history(&request.history, all, DIALECT, encode_message);
     Ok(body.end())
 }
 

@@ -195,7 +195,7 @@ fn bytes(provider: &Ollama, history: &[Kept<Message>], options: &Options) -> Vec
     let request = Request {
         system: "Be brief",
         tools: &tools,
-        history,
+        history: history.into(),
         options,
     };
     encode::body(&request, provider).unwrap()
@@ -411,7 +411,7 @@ async fn a_server_that_is_not_there_gets_a_hint() {
     let request = Request {
         system: "",
         tools: &tools,
-        history: &history,
+        history: (&history).into(),
         options: &options,
     };
     let scope = Scope::root();

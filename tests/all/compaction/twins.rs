@@ -39,7 +39,7 @@ impl Provider for Forgetful {
         let history = &request.history[from..];
         self.0.stream(
             &Request {
-                history,
+                history: history.into(),
                 ..*request
             },
             scope,

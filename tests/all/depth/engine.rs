@@ -235,7 +235,7 @@ impl Provider for Forgetful {
         let history = &history[..];
         self.0.stream(
             &Request {
-                history,
+                history: history.into(),
                 ..*request
             },
             scope,

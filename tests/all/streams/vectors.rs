@@ -187,7 +187,7 @@ pub(super) async fn ask(provider: &dyn Provider) -> (Vec<Delta>, Option<Error>) 
     let request = Request {
         system: "",
         tools: &tools,
-        history: &history,
+        history: (&history).into(),
         options: &options,
     };
     let mut stream = provider.stream(&request, &Scope::root()).unwrap();

@@ -23,7 +23,7 @@ async fn ask(model: &Scripted, scope: &Scope, words: &str) -> (Vec<Delta>, Optio
     let request = Request {
         system: "s",
         tools: &tools,
-        history: &history,
+        history: (&history).into(),
         options: &options,
     };
     let stream = model.stream(&request, scope).expect("it encodes nothing");
@@ -192,7 +192,7 @@ async fn nothing_happens_before_the_first_poll() {
     let request = Request {
         system: "",
         tools: &tools,
-        history: &[],
+        history: (&[]).into(),
         options: &options,
     };
     drop(model.stream(&request, &Scope::root()).expect("a stream"));

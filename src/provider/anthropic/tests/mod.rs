@@ -42,7 +42,7 @@ fn bytes(provider: &Anthropic, history: &[Kept<Message>], options: &Options) -> 
     let request = Request {
         system: "Be brief",
         tools: &tools,
-        history,
+        history: history.into(),
         options,
     };
     provider.call(&request).unwrap().body.to_vec()

@@ -371,7 +371,7 @@ fn the_key_stands_in_a_header_only() {
     let request = Request {
         system: "",
         tools: &tools,
-        history: &history,
+        history: (&history).into(),
         options: &options,
     };
     let call = provider.call(&request).unwrap();

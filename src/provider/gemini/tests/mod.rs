@@ -39,7 +39,7 @@ fn bytes(provider: &Gemini, history: &[Kept<Message>], options: &Options) -> Vec
     let request = Request {
         system: "Be brief",
         tools: &tools,
-        history,
+        history: history.into(),
         options,
     };
     provider.call(&request).unwrap().body.to_vec()

@@ -260,7 +260,7 @@ fn the_key_never_stands_in_the_address() {
         let request = Request {
             system: "",
             tools: &tools,
-            history: &history,
+            history: (&history).into(),
             options: &options,
         };
         let call = provider.call(&request).unwrap();

@@ -121,7 +121,7 @@ async fn words_come_one_by_one_with_pauses_that_stay_short() {
     let request = Request {
         system: "",
         tools: &talk.tools,
-        history: &talk.history,
+        history: (&talk.history).into(),
         options: &talk.options,
     };
     let length = async |pause: Duration| {
@@ -153,7 +153,7 @@ async fn a_cancelled_scope_ends_the_answer() {
     let request = Request {
         system: "",
         tools: &talk.tools,
-        history: &talk.history,
+        history: (&talk.history).into(),
         options: &talk.options,
     };
     let scope = Scope::root();

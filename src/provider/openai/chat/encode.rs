@@ -32,15 +32,15 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(VENDOR, |specs| tools(specs)));
     let dialect = dialect(quirks);
-    let history = (request.history, dialect);
-    let mut body = Body::begin(&head, tools.as_deref(), "messages", history);
+    let mut body = Body::begin(&head, tools.as_deref(), "messages");
     if !request.system.trim().is_empty() {
         let content = request.system;
         body.push(&json(&Turn::System { content }));
     }
-    for message in request.history {
-        body.push(&message.encoded(dialect, |message| encode_message(message, quirks)));
-    }
+    let all = request.history.len();
+    body.push_history(&request.history, all, dialect, |message| {
+        encode_message(message, quirks)
+    });
     Ok(body.end())
 }
 

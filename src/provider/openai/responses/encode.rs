@@ -37,11 +37,9 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Vec<u8>> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let history = (request.history, DIALECT);
-    let mut body = Body::begin(&head, tools.as_deref(), "input", history);
-    for message in request.history {
-        body.push(&message.encoded(DIALECT, encode_message));
-    }
+    let mut body = Body::begin(&head, tools.as_deref(), "input");
+    let all = request.history.len();
+    body.push_history(&request.history, all, DIALECT, encode_message);
     Ok(body.end())
 }
 

@@ -128,7 +128,7 @@ fn bytes(quirks: Quirks, history: &[Kept<Message>], options: &Options) -> Vec<u8
     let request = Request {
         system: "Be brief",
         tools: &tools,
-        history,
+        history: history.into(),
         options,
     };
     encode::body(&request, &provider(quirks)).unwrap()

@@ -150,7 +150,7 @@ fn bytes(provider: &OpenAi, history: &[Kept<Message>], options: &Options) -> Vec
     let request = Request {
         system: "Be brief",
         tools: &tools,
-        history,
+        history: history.into(),
         options,
     };
     encode::body(&request, provider).unwrap()

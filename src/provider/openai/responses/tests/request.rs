@@ -65,7 +65,7 @@ fn what_cannot_be_asked_is_an_error() {
         let request = Request {
             system: "",
             tools: &tools,
-            history: &[],
+            history: (&[]).into(),
             options: &options,
         };
         let error = encode::body(&request, &provider("gpt-4.1")).unwrap_err();
