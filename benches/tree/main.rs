@@ -5,7 +5,7 @@ mod cancel;
 mod children;
 mod clock;
 mod depth;
-#[path = "../turns/floor.rs"]
+#[path = "../turns/floors/obvious.rs"]
 mod floor;
 mod hundred;
 mod mail;
