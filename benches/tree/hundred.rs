@@ -3,7 +3,10 @@
 
 use std::time::{Duration, Instant};
 
-use offshoot::{Agent, AgentKinds, Session, StopReason, provider::Anthropic, subagents};
+use offshoot::{
+    Agent, AgentKind, AgentKinds, Selection, Session, StopReason, provider::Anthropic, subagents,
+    tool_fn,
+};
 
 use crate::{
     clock, floor, parent,
@@ -57,12 +60,24 @@ fn median(runs: Vec<Run>) -> Run {
     }
 }
 
+#[derive(serde::Deserialize, schemars::JsonSchema)]
+struct Echo {
+    #[expect(dead_code, reason = "only its schema is sent")]
+    text: String,
+}
+
 /// A session whose agent opens all children in its first answer and hears of all in its second.
 pub(crate) async fn tree(url: &str) {
     let model = Anthropic::builder("bench").base_url(url).api_key("k");
+    // Children that send what the bare clients send: the same few words, the same tool.
+    let kind = AgentKind::new("general-purpose", "does a part")
+        .system("You are a benchmark.")
+        .tools(Selection::default().only(["echo"]));
+    let echo = |_: Echo| async { "said again" };
     let agent = Agent::builder(model.build().unwrap())
         .system("You are a benchmark.")
-        .tools(subagents(AgentKinds::builtin()))
+        .tools(subagents(AgentKinds::none().with(kind).unwrap()))
+        .tool(tool_fn("echo", "Says it again", echo))
         .build()
         .unwrap();
     let builder = Session::builder(agent).budget(parent::roomy());

@@ -71,8 +71,10 @@ pub(super) struct Berth {
     pub(super) stone: OnceLock<Arc<Tombstone>>,
     entered: Instant,
     /// How many children of each kind were ever enrolled.
-    born: Mutex<Option<Box<BTreeMap<Arc<str>, u64>>>>,
+    born: Mutex<Option<Box<Born>>>,
 }
+
+type Born = BTreeMap<Arc<str>, u64>;
 
 /// The agent above.
 pub(super) struct Above {

@@ -72,8 +72,11 @@ impl<'a> TurnStream<'a> {
     /// Runs the turn to its end.
     ///
     /// Cancel safety: dropping it cancels the turn.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would hold the stream twice"
+    )]
     pub fn finish(mut self) -> impl Future<Output = TurnOutcome> + Send + use<'a> {
-        // A block and not an async function, which would hold the stream twice.
         async move { self.run_out().await }
     }
 
@@ -105,6 +108,10 @@ impl<'a> TurnStream<'a> {
     /// When the turn did not finish: the failure, or an error that says why it stopped.
     ///
     /// Cancel safety: dropping it cancels the turn.
+    #[expect(
+        clippy::manual_async_fn,
+        reason = "an async function would hold the stream twice"
+    )]
     pub fn text(mut self) -> impl Future<Output = Result<String>> + Send + use<'a> {
         async move {
             let outcome = self.run_out().await;

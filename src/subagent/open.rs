@@ -177,7 +177,10 @@ pub(super) async fn open(
         Some((lost, (spent, asked))) => (lost.path.clone(), Some(spent), asked),
         None => (grant.desk.next_place(&kind.name), None, false),
     };
-    past_hooks(&asked, &path, &mut order).await?;
+    if !grant.hooks.is_empty() {
+        // By itself: what asks for a child is as large as this otherwise, also without hooks.
+        Box::pin(past_hooks(&asked, &path, &mut order)).await?;
+    }
     let home = match order.ground {
         Ground::Background => &grant.scope,
         _ => asked.foreground,
@@ -289,9 +292,6 @@ fn backend(
 
 async fn past_hooks(asked: &Asked<'_>, path: &AgentPath, order: &mut Order) -> Result<(), Refusal> {
     let hooks = &asked.grant.hooks;
-    if hooks.is_empty() {
-        return Ok(());
-    }
     let mut spawn = Spawn::new(path.clone(), order.kind.clone(), order.prompt.clone());
     spawn.description.clone_from(&order.description);
     spawn.ground = order.ground;
