@@ -115,7 +115,8 @@ impl Client {
         }))
     }
 
-    /// Sends the call when first polled; dropping the answer closes the connection.
+    /// Sends the call when first polled; dropping the answer closes the connection,
+    /// or leaves it where it is shared.
     ///
     /// Cancel safety: a frame that was not given out yet is given out by the next poll.
     pub(crate) fn open(&self, call: Call, hindsight: Hindsight) -> Answer {
@@ -135,11 +136,12 @@ impl Client {
         let target = self.target(&call.url)?;
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
-        let (door, place) = self.door(&target)?;
         let ticket = match &settings.governor {
             Some(governor) => Some(governor.admit(&target.origin, call.account).await?),
             None => None,
         };
+        // Not before: who waits to be admitted needs no place on a connection.
+        let (door, place) = self.door(&target)?;
         let timers = Timers {
             first_byte: call.first_byte,
             idle: call.idle,

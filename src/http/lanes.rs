@@ -47,8 +47,13 @@ impl Spoken {
     }
 
     #[cfg(feature = "rustls")]
-    pub(super) fn note(&self, is_http1: bool) {
-        self.is_http1.store(is_http1, Ordering::Relaxed);
+    pub(super) fn http1(&self) {
+        self.is_http1.store(true, Ordering::Relaxed);
+    }
+
+    #[cfg(feature = "rustls")]
+    pub(super) fn http2(&self) {
+        self.is_http1.store(false, Ordering::Relaxed);
     }
 }
 

@@ -138,11 +138,11 @@ impl Line {
     fn note(&self, made: Option<&impl Connection>) -> End {
         match made.map(|made| made.connected().is_negotiated_h2()) {
             Some(true) => {
-                self.spoken.note(false);
+                self.spoken.http2();
                 End::Shared
             }
             Some(false) => {
-                self.spoken.note(true);
+                self.spoken.http1();
                 End::Own
             }
             None => End::Own,
