@@ -33,7 +33,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 
 /// Connections that are kept for the next request to the same host. Open streams are not limited.
-const IDLE_CONNECTIONS: usize = 1024;
+const IDLE_CONNECTIONS: usize = 16 << 10;
 /// How long a connection is kept without a request; shorter than servers' own patience.
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 

@@ -7,13 +7,17 @@ use crate::{
     message::Message,
 };
 
+/// What stands between the parts.
+const ROOM: usize = 32;
+
 /// A body that grows.
 pub(super) struct Body(Vec<u8>);
 
 impl Body {
     /// The object `head` with a member `tools`, where there are any, and the beginning of `list`.
     pub(super) fn begin(head: &[u8], tools: Option<&[u8]>, list: &str) -> Self {
-        let mut out = Vec::with_capacity(head.len() + tools.map_or(0, <[u8]>::len) + (4 << 10));
+        let mut out =
+            Vec::with_capacity(head.len() + tools.map_or(0, <[u8]>::len) + list.len() + ROOM);
         out.extend_from_slice(&head[..head.len() - 1]);
         if let Some(tools) = tools {
             out.extend_from_slice(b",\"tools\":");

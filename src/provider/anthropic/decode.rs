@@ -138,11 +138,18 @@ impl Decoder {
     fn start(&mut self, index: u64, raw: &RawValue, out: &mut Out) -> Result<Open> {
         let part = self.part()?;
         let text = raw.get();
-        let tag: Tag<'_> = read("content_block_start", text)?;
-        let known = matches!(&*tag.kind, "text" | "thinking" | "tool_use");
+        let kind = match text
+            .strip_prefix(r#"{"type":""#)
+            .and_then(|rest| rest.split_once('"'))
+        {
+            // As it is nearly always spelt: there is no need to read the block twice.
+            Some((kind @ ("text" | "thinking" | "tool_use"), _)) => Cow::Borrowed(kind),
+            _ => read::<Tag<'_>>("content_block_start", text)?.kind,
+        };
+        let known = matches!(&*kind, "text" | "thinking" | "tool_use");
         let block = if known {
             let block: AnyBlock<'_> = read("content_block_start", text)?;
-            begin(part, &tag.kind, block, out)
+            begin(part, &kind, block, out)
         } else {
             Growing::Verbatim {
                 block: raw.to_owned(),
