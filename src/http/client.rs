@@ -233,6 +233,10 @@ impl fmt::Debug for Client {
 /// One answer, from the sending of its call to its end.
 pub(crate) struct Answer(Stage);
 
+#[expect(
+    clippy::large_enum_variant,
+    reason = "it is in its large state for nearly all of its life"
+)]
 enum Stage {
     Sending(BoxFuture<'static, Result<Framed>>),
     Coming(Framed),
@@ -269,6 +273,10 @@ impl Frames for Answer {
 }
 
 /// The body of an answer, as it is cut.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly all answers are of the largest kind"
+)]
 enum Framed {
     Events(Events<Body>),
     Lines(Lines<Body>),
