@@ -47,7 +47,7 @@ impl Side {
         let url = url.to_owned();
         let reqwest = || reqwest::Client::builder().no_proxy().build().unwrap();
         match self {
-            Self::Bare => Client::Bare(bare::client(), url),
+            Self::Bare => Client::Bare(Box::new(bare::client()), url),
             Self::Careful => Client::Careful(reqwest(), url),
             Self::Obvious => Client::Obvious(reqwest(), url),
             Self::Ours => Client::Ours(Box::new(agent(&url))),
@@ -57,7 +57,7 @@ impl Side {
 
 /// What all sessions of a side share.
 pub(crate) enum Client {
-    Bare(bare::Client, String),
+    Bare(Box<bare::Client>, String),
     Careful(reqwest::Client, String),
     Obvious(reqwest::Client, String),
     Ours(Box<Agent>),

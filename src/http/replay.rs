@@ -25,6 +25,7 @@ impl Chunks for Recorded {
 /// A body that is there already, as it is cut.
 pub(crate) struct Replay(Cut);
 
+#[expect(clippy::large_enum_variant, reason = "one for each body of a test")]
 enum Cut {
     Events(Events<Recorded>),
     Lines(Lines<Recorded>),
