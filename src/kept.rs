@@ -7,7 +7,7 @@ use std::{borrow::Cow, sync::OnceLock};
 
 use bytes::Bytes;
 
-pub(crate) use self::joined::{Joined, push};
+pub(crate) use self::joined::Joined;
 
 /// The name of a way to write messages as bytes: a vendor, and what changes its spelling.
 pub type Dialect = &'static str;

@@ -358,7 +358,7 @@ fn request(call: &Call, target: &Target) -> Result<Request> {
         value.set_sensitive(true);
         headers.insert(*name, value);
     }
-    *request.body_mut() = Some(call.body.clone().into());
+    *request.body_mut() = Some(reqwest::Body::wrap(call.body.clone()));
     Ok(request)
 }
 

@@ -10,6 +10,7 @@ mod governor;
 mod lanes;
 mod limits;
 mod lines;
+mod payload;
 mod probe;
 #[cfg(test)]
 mod replay;
@@ -31,9 +32,9 @@ use std::{
     time::Duration,
 };
 
-use bytes::Bytes;
-
-pub(crate) use self::{client::Client, governor::Hindsight, probe::probe, status::kind_of_status};
+pub(crate) use self::{
+    client::Client, governor::Hindsight, payload::Payload, probe::probe, status::kind_of_status,
+};
 
 #[cfg(test)]
 pub(crate) use self::replay::{Chained, replay};
@@ -47,7 +48,7 @@ pub(crate) struct Call {
     /// Headers beside `content-type: application/json`.
     pub(crate) headers: Vec<(&'static str, String)>,
     /// The JSON body.
-    pub(crate) body: Bytes,
+    pub(crate) body: Payload,
     /// How the answer is cut into frames.
     pub(crate) framing: Framing,
     /// How long the vendor may take to begin its answer.

@@ -1,4 +1,4 @@
-//! The bytes of a row of values in one piece, so that a long history is copied and not put together.
+//! The bytes of a row of values in one piece, so that a long history need not be put together again.
 //! Refuses to find out what has changed: whoever changes a value before its end says so.
 
 use std::{
@@ -6,12 +6,9 @@ use std::{
     sync::{Mutex, PoisonError},
 };
 
-use super::{Dialect, Kept};
+use bytes::{Bytes, BytesMut};
 
-/// What is copied at a time.
-const PIECE: usize = 1 << 10;
-/// Room for what mostly follows.
-const TAIL: usize = 8 << 10;
+use super::{Dialect, Kept};
 
 /// The bytes of the first values of a row, joined by commas, in the dialect that was asked for last.
 #[derive(Default)]
@@ -21,20 +18,18 @@ pub(crate) struct Joined(Mutex<Run>);
 struct Run {
     dialect: Dialect,
     count: usize,
-    bytes: Vec<u8>,
+    bytes: Bytes,
 }
 
 impl Joined {
-    /// Puts the first `count` values of the row, a comma behind each, to the end of `out`. Values
-    /// without bytes are left out.
-    pub(crate) fn append<T>(
+    /// The first `count` values of the row, a comma behind each. Values without bytes are left out.
+    pub(crate) fn join<T>(
         &self,
         row: &[Kept<T>],
         count: usize,
         dialect: Dialect,
         encode: impl Fn(&T) -> Vec<u8>,
-        out: &mut Vec<u8>,
-    ) {
+    ) -> Bytes {
         let mut run = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if run.dialect != dialect || run.count > count {
             *run = Run {
@@ -42,17 +37,22 @@ impl Joined {
                 ..Run::default()
             };
         }
-        for value in &row[run.count..count] {
-            push(&mut run.bytes, &value.encoded(dialect, &encode));
-        }
-        run.count = count;
-        out.reserve(run.bytes.len() + TAIL);
-        // Long copies are made by the processor's own string instruction, which is no quicker here,
-        // and whose every byte is an instruction to whoever counts them.
-        for piece in run.bytes.chunks(PIECE) {
-            out.extend_from_slice(piece);
+        if run.count < count {
+            // The request before this one has let go of them, as a rule; else they are copied.
+            let bytes = std::mem::take(&mut run.bytes).try_into_mut();
+            let mut bytes = bytes.unwrap_or_else(|shared| BytesMut::from(&shared[..]));
+            for value in &row[run.count..count] {
+                let item = value.encoded(dialect, &encode);
+                if !item.is_empty() {
+                    bytes.extend_from_slice(&item);
+                    bytes.extend_from_slice(b",");
+                }
+            }
+            run.bytes = bytes.freeze();
+            run.count = count;
         }
         debug_assert!(run.is_of(row, encode), "a change was not said");
+        run.bytes.clone()
     }
 
     /// The value at this place is another from now on.
@@ -73,17 +73,13 @@ impl Run {
     fn is_of<T>(&self, row: &[Kept<T>], encode: impl Fn(&T) -> Vec<u8>) -> bool {
         let mut all = Vec::new();
         for value in &row[..self.count] {
-            push(&mut all, &value.encoded(self.dialect, &encode));
+            let item = value.encoded(self.dialect, &encode);
+            if !item.is_empty() {
+                all.extend_from_slice(&item);
+                all.push(b',');
+            }
         }
         all == self.bytes
-    }
-}
-
-/// Adds an item and a comma; an empty one is none.
-pub(crate) fn push(out: &mut Vec<u8>, item: &[u8]) {
-    if !item.is_empty() {
-        out.extend_from_slice(item);
-        out.push(b',');
     }
 }
 

@@ -3,8 +3,10 @@
 
 use std::ops::Deref;
 
+use bytes::Bytes;
+
 use crate::{
-    kept::{Dialect, Joined, Kept, push},
+    kept::{Dialect, Joined, Kept},
     message::Message,
     options::Options,
     spec::ToolSpec,
@@ -50,21 +52,16 @@ impl<'a> History<'a> {
         self.messages
     }
 
-    /// Puts the first messages in this dialect to the end of `out`, a comma behind each.
-    pub(super) fn append(
+    /// The first messages in this dialect, a comma behind each.
+    pub(super) fn join(
         &self,
         count: usize,
         dialect: Dialect,
         encode: impl Fn(&Message) -> Vec<u8>,
-        out: &mut Vec<u8>,
-    ) {
+    ) -> Bytes {
         match self.joined {
-            Some(joined) => joined.append(self.messages, count, dialect, encode, out),
-            None => {
-                for message in &self.messages[..count] {
-                    push(out, &message.encoded(dialect, &encode));
-                }
-            }
+            Some(joined) => joined.join(self.messages, count, dialect, encode),
+            None => Joined::default().join(self.messages, count, dialect, encode),
         }
     }
 }

@@ -2,31 +2,28 @@
 //! Refuses to encode anything; every vendor here sends one object with a list in it.
 
 use super::History;
-use crate::{
-    kept::{self, Dialect},
-    message::Message,
-};
+use crate::{http::Payload, kept::Dialect, message::Message};
 
-/// What stands between the parts.
-const ROOM: usize = 32;
-
-/// A body that grows.
-pub(super) struct Body(Vec<u8>);
+/// A body that grows: what lies elsewhere already, and behind it what is written here.
+pub(super) struct Body {
+    before: Payload,
+    here: Vec<u8>,
+}
 
 impl Body {
     /// The object `head` with a member `tools`, where there are any, and the beginning of `list`.
     pub(super) fn begin(head: &[u8], tools: Option<&[u8]>, list: &str) -> Self {
-        let mut out =
-            Vec::with_capacity(head.len() + tools.map_or(0, <[u8]>::len) + list.len() + ROOM);
-        out.extend_from_slice(&head[..head.len() - 1]);
+        let mut here = Vec::with_capacity(head.len() + tools.map_or(0, <[u8]>::len) + 64);
+        here.extend_from_slice(&head[..head.len() - 1]);
         if let Some(tools) = tools {
-            out.extend_from_slice(b",\"tools\":");
-            out.extend_from_slice(tools);
+            here.extend_from_slice(b",\"tools\":");
+            here.extend_from_slice(tools);
         }
-        out.extend_from_slice(b",\"");
-        out.extend_from_slice(list.as_bytes());
-        out.extend_from_slice(b"\":[");
-        Self(out)
+        here.extend_from_slice(b",\"");
+        here.extend_from_slice(list.as_bytes());
+        here.extend_from_slice(b"\":[");
+        let before = Payload::default();
+        Self { before, here }
     }
 
     /// Adds the first messages of a history to the list.
@@ -37,21 +34,32 @@ impl Body {
         dialect: Dialect,
         encode: impl Fn(&Message) -> Vec<u8>,
     ) {
-        history.append(count, dialect, encode, &mut self.0);
+        let joined = history.join(count, dialect, encode);
+        self.before.push(std::mem::take(&mut self.here).into());
+        self.before.push(joined);
     }
 
     /// Adds an item to the list; an empty one is none.
     pub(super) fn push(&mut self, item: &[u8]) {
-        kept::push(&mut self.0, item);
+        if !item.is_empty() {
+            self.here.extend_from_slice(item);
+            self.here.push(b',');
+        }
     }
 
     /// The whole body.
-    pub(super) fn end(self) -> Vec<u8> {
-        let mut out = self.0;
-        if out.last() == Some(&b',') {
-            out.pop();
+    pub(super) fn end(self) -> Payload {
+        let Self {
+            mut before,
+            mut here,
+        } = self;
+        match here.last() {
+            Some(b',') => drop(here.pop()),
+            Some(_) => {}
+            None => before.pop(b','),
         }
-        out.extend_from_slice(b"]}");
-        out
+        here.extend_from_slice(b"]}");
+        before.push(here.into());
+        before
     }
 }

@@ -139,7 +139,7 @@ fn call_to(address: SocketAddr, framing: Framing) -> Call {
     Call {
         url: format!("http://{address}/v1/messages?key=query-secret-123"),
         headers: vec![("x-api-key", KEY.to_owned())],
-        body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}"),
+        body: Bytes::from_static(b"{\"prompt\":\"PROMPT-TEXT\"}").into(),
         framing,
         first_byte: Duration::from_secs(30),
         idle: Duration::from_secs(30),

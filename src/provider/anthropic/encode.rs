@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use base64::{Engine, engine::general_purpose::STANDARD};
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -17,6 +16,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    http::Payload,
     kept::{Dialect, Kept},
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolCall, ToolResult},
     provider::{Delivery, Effort, Model, Request, schema, splice::Body},
@@ -40,7 +40,7 @@ pub(super) struct Settings<'a> {
 }
 
 /// The body of a request.
-pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Bytes> {
+pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Payload> {
     let head = head(request, settings)?;
     let tools = (!request.tools.get().is_empty()).then(|| tools(request.tools, settings.cache));
     let marker = marker(settings.cache);
@@ -60,7 +60,7 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Byt
             None => body.push(&bytes),
         }
     }
-    Ok(body.end().into())
+    Ok(body.end())
 }
 
 fn head(request: &Request<'_>, settings: &Settings<'_>) -> Result<Vec<u8>> {

@@ -1,7 +1,6 @@
 //! A request as the bytes of a generateContent body.
 //! Refuses to encode a message twice: the body is a concatenation of kept bytes.
 
-use bytes::Bytes;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -14,6 +13,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    http::Payload,
     id::CallId,
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, Seal, ToolResult},
@@ -34,7 +34,11 @@ const DUMMY: &str = "skip_thought_signature_validator";
 const NOTHING: &str = "(empty)";
 
 /// The body of a request; the same whether the answer is streamed or not.
-pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts) -> Result<Bytes> {
+pub(super) fn body(
+    request: &Request<'_>,
+    model: (&str, u64),
+    thoughts: Thoughts,
+) -> Result<Payload> {
     let (name, max_output) = model;
     let head = head(request, name, max_output, thoughts)?;
     let tools = (!request.tools.get().is_empty())
@@ -50,7 +54,7 @@ pub(super) fn body(request: &Request<'_>, model: (&str, u64), thoughts: Thoughts
     let mut body = Body::begin(&head, tools.as_deref(), "contents");
     let all = request.history.len();
     body.push_history(&request.history, all, dialect, encode);
-    Ok(body.end().into())
+    Ok(body.end())
 }
 
 fn head(

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    http::Payload,
     kept::Dialect,
     message::{Content, Media, MediaSource, Message, Part, Role, ToolResult},
     provider::{Delivery, Effort, Request, plainly, splice::Body},
@@ -22,7 +23,7 @@ const DIALECT: Dialect = "ollama";
 const LEVELLED: &str = "gpt-oss";
 
 /// The body of a request.
-pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Vec<u8>> {
+pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Payload> {
     if let Some(t) = request.options.temperature.filter(|t| !t.is_finite()) {
         let message = format!("the temperature is not a number: `{t}`");
         return Err(Error::new(ErrorKind::Config, message));

@@ -291,7 +291,7 @@ impl Ollama {
         Ok(Call {
             url: format!("{}/api/chat", self.endpoint.base_url()),
             headers,
-            body: encode::body(request, self)?.into(),
+            body: encode::body(request, self)?,
             framing: match options.delivery {
                 Delivery::Stream => Framing::Lines,
                 Delivery::Whole => Framing::Whole,

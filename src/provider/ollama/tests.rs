@@ -198,7 +198,7 @@ fn bytes(provider: &Ollama, history: &[Kept<Message>], options: &Options) -> Vec
         history: history.into(),
         options,
     };
-    encode::body(&request, provider).unwrap()
+    encode::body(&request, provider).unwrap().to_vec()
 }
 
 fn body(provider: &Ollama, messages: &[Message], options: &Options) -> Value {

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
-    http::{Call, Client, FIRST_BYTE, Framing, IDLE},
+    http::{Call, Client, FIRST_BYTE, Framing, IDLE, Payload},
 };
 
 const DOOR: Door = Door {
@@ -88,7 +88,7 @@ impl Settings {
 
 impl Access {
     /// The call that sends this body to this path below the base URL.
-    fn call(&self, path: &str, request: &Request<'_>, body: Vec<u8>) -> Call {
+    fn call(&self, path: &str, request: &Request<'_>, body: Payload) -> Call {
         let mut headers = self.headers.clone();
         if let Some(key) = self.endpoint.key() {
             headers.push(("authorization", format!("Bearer {key}")));
@@ -100,7 +100,7 @@ impl Access {
         Call {
             url: format!("{}{path}", versioned(self.endpoint.base_url())),
             headers,
-            body: body.into(),
+            body,
             framing,
             first_byte: request.options.first_byte.unwrap_or(first_byte),
             idle: request.options.idle.unwrap_or(IDLE),

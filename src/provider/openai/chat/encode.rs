@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     error::Result,
+    http::Payload,
     kept::Dialect,
     message::{self, Media, MediaSource, Message, Part, Role, ToolCall, ToolResult},
     provider::{
@@ -25,7 +26,7 @@ use crate::{
 };
 
 /// The body of a request.
-pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Vec<u8>> {
+pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Payload> {
     check(request)?;
     let quirks = provider.quirks;
     let head = json(&head(request, provider));

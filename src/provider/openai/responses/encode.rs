@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     error::{Error, ErrorKind, Result},
+    http::Payload,
     kept::Dialect,
     message::{self, Media, MediaSource, Message, Part, Role, Seal, ToolResult},
     provider::{
@@ -27,7 +28,7 @@ const DIALECT: Dialect = "openai";
 const ENCRYPTED: &[&str] = &["reasoning.encrypted_content"];
 
 /// The body of a request.
-pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Vec<u8>> {
+pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Payload> {
     check(request)?;
     if let Some(word) = request.options.stop.first() {
         let message = format!("the Responses API has no stop words: `{word}`");

@@ -131,7 +131,7 @@ fn bytes(quirks: Quirks, history: &[Kept<Message>], options: &Options) -> Vec<u8
         history: history.into(),
         options,
     };
-    encode::body(&request, &provider(quirks)).unwrap()
+    encode::body(&request, &provider(quirks)).unwrap().to_vec()
 }
 
 fn body(quirks: Quirks, messages: &[Message], options: &Options) -> Value {

@@ -153,7 +153,7 @@ fn bytes(provider: &OpenAi, history: &[Kept<Message>], options: &Options) -> Vec
         history: history.into(),
         options,
     };
-    encode::body(&request, provider).unwrap()
+    encode::body(&request, provider).unwrap().to_vec()
 }
 
 fn body_of(messages: &[Message]) -> Value {
