@@ -22,10 +22,11 @@ use crate::id::AgentPath;
 mod hold;
 mod mark;
 mod receipt;
+mod woken;
 
-pub(crate) use self::hold::Hold;
 use self::mark::Gate;
 pub use self::receipt::{Phase, Receipt, Stopped, WaitFor};
+pub(crate) use self::{hold::Hold, woken::only_when_woken};
 
 /// So many places below one are looked through whenever one of them is gone; more only when the list
 /// would have to grow, so that each costs no more when there are many.

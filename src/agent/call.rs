@@ -2,7 +2,10 @@
 //! Refuses to touch the transcript: a message is handed over whole or not at all.
 
 use async_stream::stream;
-use futures::{Stream, StreamExt};
+use futures::{
+    Stream, StreamExt,
+    future::{Either, select},
+};
 
 use super::{
     fold::{Fold, MAX_MESSAGE_BYTES, MAX_PARTS, Reach},
@@ -14,7 +17,7 @@ use crate::{
     event::{Event, EventKind},
     hook::Preamble,
     provider::{Delta, Request, Stop},
-    scope::WaitFor,
+    scope::{WaitFor, only_when_woken},
 };
 
 /// What happens during a model call.
@@ -61,17 +64,22 @@ pub(super) fn answer<'s>(
                 Err(refused) => error = Some(refused),
                 Ok(mut deltas) => {
                     let _waiting = scope.waiting(WaitFor::Model(provider.model().full_name()));
-                    let mut cancelled = std::pin::pin!(scope.cancelled());
+                    let cancelled = std::pin::pin!(scope.cancelled());
+                    // Nearly always asleep, while deltas come and come.
+                    let mut stopped =
+                        only_when_woken(select(cancelled, interrupted.as_mut()));
                     while error.is_none() {
                         // The stream first: `cancelled` is only polled while nothing comes, and a
                         // flag is looked at for each delta.
                         let next = tokio::select! {
                             biased;
                             next = deltas.next() => next,
-                            () = &mut cancelled => break,
-                            () = &mut interrupted => {
-                                yield Step::BrokenOff;
-                                return;
+                            stopped = &mut stopped => match stopped {
+                                Either::Left(_) => break,
+                                Either::Right(_) => {
+                                    yield Step::BrokenOff;
+                                    return;
+                                }
                             }
                         };
                         match next {

@@ -154,7 +154,8 @@ impl Model {
 
     /// `vendor/name`.
     pub fn full_name(&self) -> String {
-        format!("{}/{}", self.vendor, self.name)
+        // On the way of every request: `format!` costs several times as much.
+        [&*self.vendor, "/", &*self.name].concat()
     }
 }
 

@@ -154,7 +154,15 @@ impl Transcript {
 
     /// Answers the open calls: brings results into the order of the calls, says "never started"
     /// for a call without a result, and drops a result without a call.
-    pub fn push_results(&mut self, results: Vec<ToolResult>) {
+    pub fn push_results(&mut self, mut results: Vec<ToolResult>) {
+        if let ([result], [call]) = (&mut results[..], &self.open_calls()[..])
+            && result.call == call.id
+        {
+            // One call and its result, which is what most steps are.
+            result.name.clone_from(&call.name);
+            self.push_answers(results);
+            return;
+        }
         let mut given = HashMap::with_capacity(results.len());
         for result in results {
             match given.entry(result.call.clone()) {
