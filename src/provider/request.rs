@@ -28,7 +28,7 @@ pub struct Request<'a> {
 /// The messages of a conversation, oldest first, each with its encoded bytes.
 ///
 /// ```
-/// use offshoot::{Message, kept::Kept, provider::History};
+/// use offshoot::{Kept, Message, provider::History};
 ///
 /// let messages = [Kept::new(Message::user("hello"))];
 /// let history = History::from(&messages[..]);

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     order::Order,
     watchdog::{Overdue, Watchdog},
+    words::{last_words, note, words},
 };
 use crate::{
     backend::{Backend, Conversation, Grant, Mended, Task, Told},
@@ -26,7 +27,7 @@ use crate::{
     event::{Event, EventKind, Ground, StopReason},
     hook::{ChildEnd, Verdict},
     id::{AgentId, AgentPath, CallId, TurnId},
-    message::{Message, Note, Outcome, Role, Urgency},
+    message::{Message, Outcome},
     registry::{Ended, Seat},
     scope::Scope,
     sink::Origin,
@@ -38,9 +39,6 @@ use crate::{
 /// How long a child that was stopped, and what a child left running, may take to end before the
 /// child is said to be over anyway.
 const CLOSE_LIMIT: Duration = Duration::from_secs(5);
-
-/// Bytes of a child's words that the note about its end carries; the rest is told on demand.
-pub const MAX_NOTE_TEXT: usize = 32 * 1024;
 
 /// How a child ended.
 #[derive(Clone, Debug, PartialEq)]
@@ -178,10 +176,10 @@ struct Driver {
 }
 
 /// How a child's turn came out.
-struct Turned {
-    stop: StopReason,
-    text: String,
-    overdue: Option<Overdue>,
+pub(super) struct Turned {
+    pub(super) stop: StopReason,
+    pub(super) text: String,
+    pub(super) overdue: Option<Overdue>,
 }
 
 /// What comes next in a child's turn.
@@ -441,89 +439,4 @@ fn stalled(why: &Overdue, parts: &Parts) -> Option<Event> {
     let agents = vec![parts.seat.path().clone()];
     let origin = Origin::new(parts.seat.path(), TurnId(1));
     Some(origin.event(EventKind::Stalled { agents, reason }))
-}
-
-/// How a child's turn reads to whoever asked for it.
-fn words(turned: Turned, order: &Order) -> (Outcome, String) {
-    let Turned {
-        stop,
-        text,
-        overdue,
-    } = turned;
-    let said = |why: String| {
-        if text.is_empty() {
-            why
-        } else {
-            format!("{why} What it had said until then:\n\n{text}")
-        }
-    };
-    match (&overdue, &stop) {
-        (Some(Overdue::Deadline), _) => {
-            let text = said("The agent ran past its deadline and was stopped.".into());
-            (Outcome::TimedOut, text)
-        }
-        (Some(Overdue::Silent(_)), _) => {
-            let limit = order.no_progress;
-            let text = said(format!(
-                "Nothing came from the agent for {limit:?}; it was stopped."
-            ));
-            (Outcome::TimedOut, text)
-        }
-        (None, StopReason::Finished) if text.trim().is_empty() => {
-            (Outcome::Ok, "(The agent finished without words.)".into())
-        }
-        (None, StopReason::Finished) => (Outcome::Ok, text),
-        (None, StopReason::Cancelled) => {
-            (Outcome::Interrupted, said("The agent was stopped.".into()))
-        }
-        (None, StopReason::Truncated) => {
-            let text = said("The agent's answer was cut off at its output limit.".into());
-            (Outcome::Failed, text)
-        }
-        (None, stop) => {
-            let why = stop.clone().into_error();
-            let hint = why
-                .hint()
-                .map(|hint| format!(" ({hint})"))
-                .unwrap_or_default();
-            (
-                Outcome::Failed,
-                said(format!("The agent did not finish: {why}{hint}.")),
-            )
-        }
-    }
-}
-
-fn last_words(history: &[Message]) -> String {
-    let mut said = history.iter().rev().filter(|m| m.role == Role::Assistant);
-    said.next().map(Message::text).unwrap_or_default()
-}
-
-/// What the parent's mailbox is told. The engine escapes it into a frame that it cannot forge.
-fn note(answered: &Answered, order: &Order) -> Note {
-    let (path, outcome) = (&answered.agent, answered.outcome.as_str());
-    let about = if order.description.is_empty() {
-        &order.kind
-    } else {
-        &order.description
-    };
-    let (seconds, tokens) = (answered.time.as_secs_f64(), answered.usage.total());
-    let mut text = format!(
-        "The background agent `{path}` ({about}) has ended: {outcome}, after {seconds:.1} s and \
-         {tokens} tokens.\n\n{}",
-        answered.text
-    );
-    if text.len() > MAX_NOTE_TEXT {
-        let ends = (0..=MAX_NOTE_TEXT).rev();
-        let end = ends.into_iter().find(|at| text.is_char_boundary(*at));
-        text.truncate(end.unwrap_or(0));
-        text.push_str(&format!(
-            "\n[cut here; TaskOutput of `{path}` has the rest]"
-        ));
-    }
-    Note {
-        from: path.to_string(),
-        text,
-        urgency: Urgency::NextStep,
-    }
 }

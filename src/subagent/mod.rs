@@ -35,16 +35,18 @@ mod kind;
 mod open;
 mod order;
 mod watchdog;
+mod words;
 
 use std::sync::Arc;
 
 pub use self::{
     agent_tool::AgentTool,
-    child::{Answered, Child, MAX_NOTE_TEXT},
+    child::{Answered, Child},
     group::{AgentGroup, GroupPolicy},
     kind::{AgentKind, AgentKinds},
     open::Refusal,
     order::{DEFAULT_CHILD_DEADLINE, NO_PROGRESS, Order},
+    words::MAX_NOTE_TEXT,
 };
 use crate::tool::Tool;
 
