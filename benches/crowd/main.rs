@@ -1,6 +1,10 @@
 //! What a crowd of idle agents costs: the memory of each, and the way from a note to its next turn.
 //! Refuses connections: the model answers from memory, so that what is measured is the agents.
 
+#[allow(dead_code, reason = "each bench reads its part")]
+#[path = "../shared/measure.rs"]
+mod measure;
+
 use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
@@ -38,9 +42,9 @@ fn main() {
         let mut crowd = Crowd::new();
         // What is made once belongs to nobody.
         crowd.add(10).await;
-        let before = rss_kib();
+        let before = measure::rss_kib();
         crowd.add(held).await;
-        let each = (rss_kib() - before) / held as f64;
+        let each = (measure::rss_kib() - before) / held as f64;
         if only.is_some() {
             return println!("{each:.2} KiB each");
         }
@@ -186,10 +190,4 @@ impl Provider for Words {
         });
         Ok(stream::iter(deltas.into_iter().map(Ok)).boxed())
     }
-}
-
-fn rss_kib() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace().nth(1).unwrap().parse().unwrap()
 }

@@ -2,6 +2,9 @@
 //! Refuses figures without a floor: each append stands beside bare rusqlite on the same disk.
 
 mod loops;
+#[allow(dead_code, reason = "each bench reads its part")]
+#[path = "../shared/measure.rs"]
+mod measure;
 
 use std::{
     path::Path,
@@ -276,11 +279,11 @@ async fn our_steps(path: &Path, steps: Vec<Vec<Row>>) -> Took {
     let store = SqliteStore::open(path).unwrap();
     let claim = store.claim(&SessionId::random(), Claiming::IfFree);
     let claim = claim.await.unwrap();
-    let (wall, before) = (Instant::now(), cpu_now());
+    let (wall, before) = (Instant::now(), measure::cpu_now());
     for step in steps {
         store.append(&claim, batch(&claim, step)).await.unwrap();
     }
-    (wall.elapsed(), cpu_now() - before)
+    (wall.elapsed(), measure::cpu_now() - before)
 }
 
 async fn our_sessions(path: &Path) -> Took {
@@ -290,14 +293,14 @@ async fn our_sessions(path: &Path) -> Took {
         let claim = store.claim(&SessionId::random(), Claiming::IfFree);
         sessions.push((claim.await.unwrap(), steps(EACH)));
     }
-    let (wall, before) = (Instant::now(), cpu_now());
+    let (wall, before) = (Instant::now(), measure::cpu_now());
     let all = sessions.into_iter().map(async |(claim, steps)| {
         for step in steps {
             store.append(&claim, batch(&claim, step)).await.unwrap();
         }
     });
     futures::future::join_all(all).await;
-    (wall.elapsed(), cpu_now() - before)
+    (wall.elapsed(), measure::cpu_now() - before)
 }
 
 /// Recalls a long log in a process that has done nothing else.
@@ -361,30 +364,11 @@ fn recall_alone(path: &Path) {
 }
 
 fn timed(work: impl FnOnce()) -> Took {
-    let (wall, before) = (Instant::now(), cpu_now());
+    let (wall, before) = (Instant::now(), measure::cpu_now());
     work();
-    (wall.elapsed(), cpu_now() - before)
-}
-
-/// The CPU time of this process, from the scheduler's own count.
-fn cpu_now() -> Duration {
-    let mut total = 0;
-    for task in std::fs::read_dir("/proc/self/task").expect("needs /proc, so Linux") {
-        let path = task.unwrap().path().join("schedstat");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let nanos = text.split_whitespace().next();
-        total += nanos.and_then(|n| n.parse().ok()).unwrap_or(0);
-    }
-    Duration::from_nanos(total)
+    (wall.elapsed(), measure::cpu_now() - before)
 }
 
 fn rss_mib() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = text.lines().find(|line| line.starts_with("VmRSS")).unwrap();
-    line.split_whitespace()
-        .nth(1)
-        .unwrap()
-        .parse::<f64>()
-        .unwrap()
-        / 1024.0
+    measure::rss_kib() / 1024.0
 }

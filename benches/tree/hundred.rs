@@ -9,7 +9,7 @@ use offshoot::{
 };
 
 use crate::{
-    clock, floor, parent,
+    floor, measure, parent,
     server::{CALLS, CREW, Server},
 };
 
@@ -43,7 +43,7 @@ fn measured(server: &Server, work: impl Future<Output = ()>) -> Run {
         .unwrap();
     server.most();
     let began = Instant::now();
-    let cpu = clock::cpu(|| runtime.block_on(work));
+    let cpu = measure::cpu(|| runtime.block_on(work));
     let wall = began.elapsed();
     assert_eq!(server.most(), CALLS, "streams open at once");
     Run { cpu, wall }

@@ -9,6 +9,9 @@ mod depth;
 mod floor;
 mod hundred;
 mod mail;
+#[allow(dead_code, reason = "each bench reads its part")]
+#[path = "../shared/measure.rs"]
+mod measure;
 mod parent;
 mod server;
 mod spawn;
@@ -37,8 +40,8 @@ fn main() {
     println!("| row | floor | offshoot | ratio | target |\n|---|--:|--:|--:|--:|");
     let runtime = runtime();
     // First, because what later rows free would be used again and count for nothing.
-    let (before, tree) = (clock::rss_kib(), runtime.block_on(children::alive()));
-    let each = (clock::rss_kib() - before) / CHILDREN as f64;
+    let (before, tree) = (measure::rss_kib(), runtime.block_on(children::alive()));
+    let each = (measure::rss_kib() - before) / CHILDREN as f64;
     drop(tree);
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let floor = median(runs, || runtime.block_on(spawn::floor()));
@@ -50,10 +53,10 @@ fn main() {
         "10 µs",
     );
     let floor = median(runs, || {
-        clock::cpu(|| runtime.block_on(children::floor(CHILDREN)))
+        measure::cpu(|| runtime.block_on(children::floor(CHILDREN)))
     });
     let ours = median(runs, || {
-        clock::cpu(|| runtime.block_on(children::ours(CHILDREN)))
+        measure::cpu(|| runtime.block_on(children::ours(CHILDREN)))
     });
     let each_of = |time: Duration| micros(time) / CHILDREN as f64;
     row(

@@ -5,6 +5,7 @@ mod apart;
 mod count;
 mod floors;
 mod gate;
+#[path = "../shared/measure.rs"]
 mod measure;
 mod rows;
 mod server;

@@ -6,7 +6,7 @@ use tokio::runtime::Runtime;
 use crate::{
     Pace,
     apart::{Server, number},
-    measure::{Spread, cpu, rss_kib},
+    measure::{Spread, cpu, millis, rss_kib},
     runtime,
     side::{Client, Side},
 };
@@ -59,9 +59,9 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
     for row in ROWS {
         let measure = |side: Side| {
             let (runtime, client) = warm(side, &server.url);
-            cpu(|| {
+            millis(cpu(|| {
                 std::hint::black_box(runtime.block_on(client.run(row.prompt, 1, 1)));
-            })
+            }))
         };
         // The first round warms up.
         let rounds = pace.rounds(row.rounds) + 1;
@@ -133,10 +133,10 @@ pub(crate) fn crowd(side: &str, url: &str, many: &str) {
     let many = many.parse().unwrap();
     let prompt = format!("crowd {many}");
     let (runtime, client) = warm(Side::named(side), url);
-    let took = cpu(|| {
+    let took = millis(cpu(|| {
         let crowd = client.crowd(&prompt, many, CROWD_TURNS);
         std::hint::black_box(runtime.block_on(crowd));
-    });
+    }));
     println!("{took}");
 }
 

@@ -2,6 +2,9 @@
 //! Refuses wall time; each side starts cold in a process of its own, handshakes and all.
 
 mod bare;
+#[allow(dead_code, reason = "each bench reads its part")]
+#[path = "../shared/measure.rs"]
+mod measure;
 mod server;
 
 use std::{
@@ -12,6 +15,8 @@ use std::{
 
 use futures::StreamExt;
 use offshoot::{Agent, EventKind, Session, provider::Anthropic};
+
+use self::measure::{Spread, cpu_now, millis};
 
 const SESSIONS: usize = 100;
 const TURNS: usize = 3;
@@ -29,9 +34,9 @@ fn main() {
         ["serve", folder] => runtime().block_on(server::serve(folder, SESSIONS)),
         ["cpu", side, url] => {
             // Not where instructions are counted: valgrind knows no vDSO to ask for the time.
-            let before = cpu_ms();
+            let before = millis(cpu_now());
             once(side, url, SESSIONS);
-            println!("{}", cpu_ms() - before);
+            println!("{}", millis(cpu_now()) - before);
         }
         ["count", side, url] => once(side, url, SESSIONS),
         ["start", side, url] => once(side, url, 0),
@@ -123,35 +128,6 @@ async fn ours(url: &str, sessions: usize) {
     };
     let all = (0..sessions).map(session);
     futures::future::join_all(all).await;
-}
-
-/// CPU time of the whole process, threads that have ended included.
-fn cpu_ms() -> f64 {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    time.tv_sec as f64 * 1e3 + time.tv_nsec as f64 / 1e6
-}
-
-struct Spread {
-    median: f64,
-    min: f64,
-    max: f64,
-}
-
-impl Spread {
-    fn of(mut times: Vec<f64>) -> Self {
-        times.sort_by(f64::total_cmp);
-        Self {
-            median: times[times.len() / 2],
-            min: times[0],
-            max: times[times.len() - 1],
-        }
-    }
-}
-
-impl std::fmt::Display for Spread {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.1} ({:.1}-{:.1})", self.median, self.min, self.max)
-    }
 }
 
 struct Server {

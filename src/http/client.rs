@@ -17,18 +17,16 @@ use reqwest::{
 };
 
 use super::{
-    CONNECT, Call, Frames, Framing, NO_PROGRESS,
+    CONNECT, Call, Frames, NO_PROGRESS,
     body::Body,
     fault,
+    framed::Framed,
     gate::Pace,
     governor::{Governor, Hindsight},
     lanes::{Lanes, Place},
-    lines::Lines,
-    sse::Events,
     status::Head,
     tls::{self, Tls},
     watch::{Timers, Watch},
-    whole::Whole,
 };
 use crate::error::{Error, ErrorKind, Result};
 
@@ -132,7 +130,7 @@ impl Client {
         self.0.secure.is_made()
     }
 
-    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed> {
+    async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed<Body>> {
         let target = self.target(&call.url)?;
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
@@ -179,11 +177,7 @@ impl Client {
         if let Some(ticket) = ticket {
             hindsight.allow(ticket.answered(&head.headers));
         }
-        Ok(match call.framing {
-            Framing::Sse => Framed::Events(Events::new(body)),
-            Framing::Lines => Framed::Lines(Lines::new(body)),
-            Framing::Whole => Framed::Whole(Whole::new(body)),
-        })
+        Ok(Framed::new(call.framing, body))
     }
 
     /// What an address says.
@@ -238,8 +232,8 @@ pub(crate) struct Answer(Stage);
     reason = "it is in its large state for nearly all of its life"
 )]
 enum Stage {
-    Sending(BoxFuture<'static, Result<Framed>>),
-    Coming(Framed),
+    Sending(BoxFuture<'static, Result<Framed<Body>>>),
+    Coming(Framed<Body>),
     Over,
 }
 
@@ -260,9 +254,7 @@ impl Frames for Answer {
             };
         }
         let frame = match stage {
-            Stage::Coming(Framed::Events(events)) => ready!(events.poll_frame(cx, take)),
-            Stage::Coming(Framed::Lines(lines)) => ready!(lines.poll_frame(cx, take)),
-            Stage::Coming(Framed::Whole(whole)) => ready!(whole.poll_frame(cx, take)),
+            Stage::Coming(framed) => ready!(framed.poll_frame(cx, take)),
             Stage::Sending(_) | Stage::Over => None,
         };
         if !matches!(frame, Some(Ok(_))) {
@@ -270,17 +262,6 @@ impl Frames for Answer {
         }
         Poll::Ready(frame)
     }
-}
-
-/// The body of an answer, as it is cut.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "nearly all answers are of the largest kind"
-)]
-enum Framed {
-    Events(Events<Body>),
-    Lines(Lines<Body>),
-    Whole(Whole<Body>),
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -5,6 +5,7 @@ mod body;
 mod client;
 mod cut;
 mod fault;
+mod framed;
 mod gate;
 mod governor;
 mod lanes;

@@ -43,6 +43,7 @@ impl Payload {
     }
 }
 
+#[cfg(test)]
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
         let mut payload = Self::default();

@@ -8,7 +8,7 @@ use std::{
 
 use bytes::Bytes;
 
-use super::{Frames, Framing, body::Chunks, lines::Lines, sse::Events, whole::Whole};
+use super::{Frames, Framing, body::Chunks, framed::Framed};
 use crate::error::Result;
 
 /// Chunks that are there already.
@@ -23,24 +23,13 @@ impl Chunks for Recorded {
 }
 
 /// A body that is there already, as it is cut.
-pub(crate) struct Replay(Cut);
-
-#[expect(clippy::large_enum_variant, reason = "one for each body of a test")]
-enum Cut {
-    Events(Events<Recorded>),
-    Lines(Lines<Recorded>),
-    Whole(Whole<Recorded>),
-}
+pub(crate) struct Replay(Framed<Recorded>);
 
 /// The frames of a body that comes in these chunks.
 pub(crate) fn replay(framing: Framing, chunks: impl IntoIterator<Item = Bytes>) -> Replay {
     let chunks = chunks.into_iter().filter(|chunk| !chunk.is_empty());
     let recorded = Recorded(chunks.collect());
-    Replay(match framing {
-        Framing::Sse => Cut::Events(Events::new(recorded)),
-        Framing::Lines => Cut::Lines(Lines::new(recorded)),
-        Framing::Whole => Cut::Whole(Whole::new(recorded)),
-    })
+    Replay(Framed::new(framing, recorded))
 }
 
 impl Frames for Replay {
@@ -49,11 +38,7 @@ impl Frames for Replay {
         cx: &mut Context<'_>,
         take: impl FnOnce(&str, &str) -> T,
     ) -> Poll<Option<Result<T>>> {
-        match &mut self.0 {
-            Cut::Events(events) => events.poll_frame(cx, take),
-            Cut::Lines(lines) => lines.poll_frame(cx, take),
-            Cut::Whole(whole) => whole.poll_frame(cx, take),
-        }
+        self.0.poll_frame(cx, take)
     }
 }
 

@@ -6,7 +6,10 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering::AcqRel},
+        atomic::{
+            AtomicBool,
+            Ordering::{AcqRel, Release},
+        },
     },
     task::{Context, Poll, Wake, Waker},
 };
@@ -44,7 +47,7 @@ impl Wake for Bell {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.rung.store(true, std::sync::atomic::Ordering::Release);
+        self.rung.store(true, Release);
         self.task.wake();
     }
 }

@@ -28,14 +28,19 @@ impl fmt::Display for Spread {
     }
 }
 
-/// The CPU time that all threads of this process used for the work, in milliseconds.
-pub(crate) fn cpu(work: impl FnOnce()) -> f64 {
+/// The CPU time that all threads of this process used for the work.
+pub(crate) fn cpu(work: impl FnOnce()) -> Duration {
     let before = cpu_now();
     work();
-    (cpu_now() - before).as_secs_f64() * 1e3
+    cpu_now() - before
 }
 
-fn cpu_now() -> Duration {
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e3
+}
+
+/// The CPU time that all threads of this process have used, those that have ended included.
+pub(crate) fn cpu_now() -> Duration {
     use rustix::time::{ClockId, clock_gettime};
     let now = clock_gettime(ClockId::ProcessCPUTime);
     Duration::try_from(now).unwrap()
