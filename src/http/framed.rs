@@ -28,8 +28,6 @@ impl<S: Chunks> Framed<S> {
 }
 
 impl<S: Chunks> Frames for Framed<S> {
-    // On the way of every delta: without it the choice is a call of its own.
-    #[inline(always)]
     fn poll_frame<T>(
         &mut self,
         cx: &mut Context<'_>,
