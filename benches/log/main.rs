@@ -22,8 +22,8 @@ use offshoot::{
 };
 use rusqlite::Connection;
 
-/// Steps of a run.
-const STEPS: usize = 400;
+/// Steps of a run; the log of SQLite is written over more than once in it, on both sides.
+const STEPS: usize = 2_000;
 /// Sessions that write at the same time, and the steps of each.
 const SESSIONS: usize = 100;
 const EACH: usize = 10;

@@ -26,13 +26,12 @@ use crate::{
 const NAME: &str = "sessions.db";
 
 /// How long another process's transaction is waited for.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
-/// What the writer's connection is told. Pages that are written with each commit go to their place
-/// less often than SQLite would have it: its log may have 16 MiB. It keeps few pages: it writes at
-/// the end of a log and looks at little else, and memory that it need not ask for costs nothing.
-const WRITING: &str = "PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000;
-    PRAGMA cache_size = 64; PRAGMA cache_spill = OFF;";
+/// What the writer's connection is told. It keeps few pages: it writes at the end of a log and looks
+/// at little else, and memory that it need not ask for costs nothing.
+const WRITING: &str = "PRAGMA synchronous = NORMAL; PRAGMA cache_size = 64;
+    PRAGMA cache_spill = OFF;";
 
 /// The bytes with which each SQLite database begins.
 const MAGIC: &[u8] = b"SQLite format 3\0";

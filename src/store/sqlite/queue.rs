@@ -65,17 +65,28 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Waits for the first thing and takes all that wait with it, up to a weight. `None` when it is
-    /// closed and empty.
-    pub(super) fn take(&self, most: usize) -> Option<Vec<T>> {
+    /// Waits until there is something. `false` when it is closed and empty.
+    pub(super) fn wait(&self) -> bool {
         let mut line = self.line();
         while line.things.is_empty() {
             if line.closed {
-                return None;
+                return false;
             }
             let waited = self.arrived.wait(line);
             line = waited.unwrap_or_else(PoisonError::into_inner);
         }
+        true
+    }
+
+    /// Whether nothing waits and more is taken.
+    pub(super) fn is_idle(&self) -> bool {
+        let line = self.line();
+        line.things.is_empty() && !line.closed
+    }
+
+    /// Takes the first thing and all that wait with it, up to a weight.
+    pub(super) fn take(&self, most: usize) -> Vec<T> {
+        let mut line = self.line();
         let (mut taken, mut heavy) = (Vec::new(), 0);
         while let Some((weight, _)) = line.things.front()
             && (taken.is_empty() || heavy + weight <= most)
@@ -84,7 +95,7 @@ impl<T> Queue<T> {
             taken.extend(line.things.pop_front().map(|(_, thing)| thing));
         }
         line.weight -= heavy;
-        Some(taken)
+        taken
     }
 
     /// Nothing more is put into it; what waits is still taken.

@@ -44,8 +44,8 @@ impl Readers {
             let thread = thread::Builder::new().name("offshoot-reader".into());
             let started = thread.spawn(move || {
                 let mut eye = Eye { place, conn: None };
-                while let Some(questions) = queue.0.take(1) {
-                    for question in questions {
+                while queue.0.wait() {
+                    for question in queue.0.take(1) {
                         question(&mut eye);
                     }
                 }

@@ -1,7 +1,7 @@
 //! Tests of the file beside its code: what needs the insides of the database.
 //! Refuses what the contract suite says of every store.
 
-use std::path::Path;
+use std::{path::Path, time::Instant};
 
 use rusqlite::Connection;
 
@@ -191,4 +191,143 @@ fn dropping_the_last_clone_waits_for_what_was_handed_over() {
     let store = SqliteStore::open(home.path()).unwrap();
     let rows = runtime.block_on(store.read(&id, 1..9)).unwrap();
     assert_eq!(rows.len(), 1);
+}
+
+/// Makes the store believe that its commits take so long.
+fn believes(store: &SqliteStore, took: Duration) {
+    store.0.writer.pen.lock().unwrap().pace.took = Some(took);
+}
+
+/// What an append without waiting gave, and the claim after it.
+fn at_once(store: &SqliteStore, claim: &mut Claim) -> Option<Result<u64>> {
+    let batch = next(claim, "row");
+    let sum = batch.rows[0].sum;
+    let done = store.append(claim, batch).now_or_never();
+    if let Some(Ok(last)) = done {
+        (claim.last, claim.sum) = (last, sum);
+    }
+    done
+}
+
+#[test]
+fn who_writes_alone_on_a_quick_disk_is_answered_without_the_thread() {
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    runtime().block_on(async {
+        let a = SessionId::new("a");
+        let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
+        store.settled().await;
+        for last in 1..=20 {
+            believes(&store, Duration::from_micros(50));
+            assert_eq!(at_once(&store, &mut a).unwrap().unwrap(), last);
+        }
+        // Refused here as there, and nobody is harmed.
+        believes(&store, Duration::from_micros(50));
+        let mut torn = next(&a, "torn");
+        torn.rows[0].sum = Sum::START;
+        let torn = store.append(&a, torn).now_or_never().unwrap();
+        assert_eq!(torn.unwrap_err().kind(), ErrorKind::Fenced);
+
+        // Another process writes: the thread waits for it, not the caller.
+        let other = Connection::open(store.path()).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let since = Instant::now();
+        let append = store.append(&a, next(&a, "behind it"));
+        assert!(since.elapsed() < Duration::from_secs(1));
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(append.await.unwrap(), 21);
+        let rows = store.read(&a.session, 21..22).await.unwrap();
+        assert_eq!(&*rows[0].body, b"behind it");
+    });
+}
+
+#[test]
+fn what_waits_for_the_thread_is_not_overtaken() {
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    runtime().block_on(async {
+        let a = SessionId::new("a");
+        let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
+        believes(&store, Duration::from_micros(50));
+        let slow = store.0.writer.ask(Size::default(), |_| {
+            std::thread::sleep(Duration::from_millis(50));
+            Ok(())
+        });
+        let first = next(&a, "first");
+        let sum = first.rows[0].sum;
+        let first = store.append(&a, first);
+        (a.last, a.sum) = (1, sum);
+        let second = store.append(&a, next(&a, "second"));
+        slow.await.unwrap();
+        assert_eq!((first.await.unwrap(), second.await.unwrap()), (1, 2));
+    });
+}
+
+#[test]
+fn who_panics_with_the_pen_leaves_it_to_the_thread() {
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    runtime().block_on(async {
+        let a = SessionId::new("a");
+        let a = store.claim(&a, Claiming::IfFree).await.unwrap();
+        store.settled().await;
+        believes(&store, Duration::from_micros(50));
+        let size = Size {
+            bytes: 1,
+            sync: true,
+        };
+        let panics = || {
+            let (writer, batch) = (&store.0.writer, next(&a, "half of it"));
+            let claim = named(&a);
+            drop(
+                writer.ask_for(&a.session, size, move |group| -> Result<(), fault::Fault> {
+                    group.append(&claim, &batch)?;
+                    panic!("in the middle")
+                }),
+            );
+        };
+        let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(panics));
+        assert!(caught.is_err());
+        assert_eq!(store.append(&a, next(&a, "row")).await.unwrap(), 1);
+        let rows = store.read(&a.session, 1..9).await.unwrap();
+        assert_eq!((rows.len(), &*rows[0].body), (1, &b"row"[..]));
+    });
+}
+
+#[test]
+fn the_thread_has_whatever_is_slow_or_comes_together() {
+    use super::pen::Pace;
+    let (a, b) = (SessionId::new("a"), SessionId::new("b"));
+    let now = Instant::now();
+    let suits = |took: Option<u64>, last: Option<(&SessionId, u64)>| {
+        let last = last.map(|(id, millis)| (id.clone(), now - Duration::from_millis(millis)));
+        let took = took.map(Duration::from_micros);
+        Pace { took, last }.suits(&a, now)
+    };
+    assert!(!suits(None, None), "nothing is known yet");
+    assert!(suits(Some(200), None));
+    assert!(!suits(Some(3_000), None), "a disk that is slow");
+    assert!(suits(Some(200), Some((&a, 0))), "its own commit just now");
+    assert!(!suits(Some(200), Some((&b, 1))), "another's just now");
+    assert!(suits(Some(200), Some((&b, 20))), "another's long ago");
+}
+
+#[test]
+fn pages_go_to_their_place_while_nobody_waits() {
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    let wal = home.path().join("sessions.db-wal");
+    runtime().block_on(async {
+        let a = SessionId::new("a");
+        let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
+        let body = "x".repeat(20_000);
+        for _ in 0..400 {
+            let batch = next(&a, &body);
+            let sum = batch.rows[0].sum;
+            (a.last, a.sum) = (store.append(&a, batch).await.unwrap(), sum);
+        }
+    });
+    let length = std::fs::metadata(wal).unwrap().len();
+    // Eight million bytes went through it.
+    assert!(length < 5_000_000, "{length}");
 }

@@ -1,23 +1,27 @@
-//! The one thread that writes: it takes whatever waits and makes one transaction of it.
+//! Who writes: one thread, which makes one transaction of whatever waits; or who asks, if alone.
 //! Refuses to let one piece of work spoil the others: they are then done one by one.
 
 use std::{
     any::Any,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard},
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 
 use super::{
-    fault::{Fault, corrupt, typed},
-    place::{Head, Place, Role},
+    fault::Fault,
+    pen::Pen,
+    place::Place,
     queue::{Queue, Taker},
-    work::{Group, Memo},
+    work::Group,
 };
-use crate::error::{Error, ErrorKind, Result};
+use crate::{
+    error::{Error, ErrorKind, Result},
+    id::SessionId,
+};
 
 /// Bytes of work that may wait for the thread; past this, more is refused.
 pub(super) const MAX_WAITING: usize = 512 * 1024 * 1024;
@@ -28,10 +32,15 @@ const GROUP_BYTES: usize = 32 * 1024 * 1024;
 /// What a piece of work weighs beside its bytes.
 const WEIGHT: usize = 256;
 
+/// Bytes of work that are written where they are asked to be, at most.
+const AT_ONCE_BYTES: usize = 64 * 1024;
+
 /// The thread, as the store sees it.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue<Box<dyn Job>>>,
+    /// Held while a transaction is made; in the order queue after pen.
+    pub(super) pen: Arc<Mutex<Pen>>,
     /// Changes with each commit of this thread.
     commits: watch::Sender<u64>,
     thread: Option<JoinHandle<()>>,
@@ -42,22 +51,26 @@ impl Writer {
     pub(super) fn start(place: &Place) -> Result<Self> {
         let queue: Arc<Queue<Box<dyn Job>>> = Arc::new(Queue::new(MAX_WAITING));
         let commits = watch::Sender::new(0);
-        let mut pen = Pen {
-            place: place.clone(),
-            conn: None,
-            head: None,
-            full: false,
-            memo: Memo::default(),
-            commits: commits.clone(),
-        };
-        pen.connect()?;
-        let line = Arc::clone(&queue);
+        let pen = Arc::new(Mutex::new(Pen::open(place, commits.clone())?));
+        let (line, hand) = (Arc::clone(&queue), Arc::clone(&pen));
         let started = thread::Builder::new()
             .name("offshoot-store".into())
             .spawn(move || {
                 let line = Taker(line);
-                while let Some(jobs) = line.0.take(GROUP_BYTES) {
-                    pen.write(jobs);
+                while line.0.wait() {
+                    let mut pen = held(&hand);
+                    // Taken under the pen, so that nobody who holds it overtakes them.
+                    let jobs = line.0.take(GROUP_BYTES);
+                    let (jobs, failed) = write(&mut pen, jobs);
+                    let due = pen.checkpoint_due();
+                    // Let go of first, so that who is answered finds it free.
+                    drop(pen);
+                    for (job, failed) in jobs.into_iter().zip(failed) {
+                        job.answer(failed);
+                    }
+                    if due {
+                        held(&hand).checkpoint();
+                    }
                 }
             });
         let thread = started.map_err(|error| {
@@ -65,6 +78,7 @@ impl Writer {
         })?;
         Ok(Self {
             queue,
+            pen,
             commits,
             thread: Some(thread),
         })
@@ -77,11 +91,60 @@ impl Writer {
         size: Size,
         work: impl FnMut(&mut Group<'_>) -> Result<T, Fault> + Send + 'static,
     ) -> BoxFuture<'static, Result<T>> {
+        self.hand_over(size, None, work)
+    }
+
+    /// As [`ask`](Self::ask), for what one session waits for. Done at once and here when nobody
+    /// else writes and the disk answers quickly: the way to a thread and back wakes two sleeping
+    /// cores, which takes as long as such a commit.
+    pub(super) fn ask_for<T: Send + 'static>(
+        &self,
+        session: &SessionId,
+        size: Size,
+        mut work: impl FnMut(&mut Group<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
+        if size.sync
+            && size.bytes <= AT_ONCE_BYTES
+            && let Some(done) = self.at_once(session, &mut work)
+        {
+            return std::future::ready(done).boxed();
+        }
+        self.hand_over(size, Some(session.clone()), work)
+    }
+
+    /// Its result, if this was the moment for it.
+    fn at_once<T>(
+        &self,
+        session: &SessionId,
+        work: impl FnMut(&mut Group<'_>) -> Result<T, Fault>,
+    ) -> Option<Result<T>> {
+        // Poisoned: the thread sees to it.
+        let mut pen = self.pen.try_lock().ok()?;
+        if !pen.pace.suits(session, Instant::now()) || !self.queue.is_idle() {
+            return None;
+        }
+        let done = pen.alone(session, work);
+        let due = pen.checkpoint_due();
+        drop(pen);
+        if due {
+            // The thread moves the pages; nobody waits for it.
+            drop(self.ask(Size::default(), |_| Ok(())));
+        }
+        done
+    }
+
+    fn hand_over<T: Send + 'static>(
+        &self,
+        size: Size,
+        session: Option<SessionId>,
+        work: impl FnMut(&mut Group<'_>) -> Result<T, Fault> + Send + 'static,
+    ) -> BoxFuture<'static, Result<T>> {
         let (sender, answer) = oneshot::channel();
         let job = Typed {
             work,
             done: None,
             sync: size.sync,
+            session,
             sender,
         };
         if let Err(error) = self.queue.push(WEIGHT + size.bytes, Box::new(job)) {
@@ -119,8 +182,10 @@ pub(super) struct Size {
 }
 
 /// A piece of work, whatever its result is.
-trait Job: Send + Any {
+pub(super) trait Job: Send + Any {
     fn sync(&self) -> bool;
+    /// Whose it is, if it is one session's.
+    fn session(&self) -> Option<&SessionId>;
     /// Does it; fails only where the transaction must be undone.
     fn run(&mut self, group: &mut Group<'_>) -> Result<(), Fault>;
     /// Tells its result, or why there is none.
@@ -131,6 +196,7 @@ struct Typed<T, F> {
     work: F,
     done: Option<Result<T>>,
     sync: bool,
+    session: Option<SessionId>,
     sender: oneshot::Sender<Result<T>>,
 }
 
@@ -141,6 +207,10 @@ where
 {
     fn sync(&self) -> bool {
         self.sync
+    }
+
+    fn session(&self) -> Option<&SessionId> {
+        self.session.as_ref()
     }
 
     fn run(&mut self, group: &mut Group<'_>) -> Result<(), Fault> {
@@ -165,112 +235,36 @@ where
     }
 }
 
-/// What the thread holds.
-struct Pen {
-    place: Place,
-    /// Nothing after a failure that may have left it in disorder.
-    conn: Option<Connection>,
-    head: Option<Head>,
-    /// Whether commits wait for the disk.
-    full: bool,
-    memo: Memo,
-    commits: watch::Sender<u64>,
-}
-
-impl Pen {
-    fn write(&mut self, mut jobs: Vec<Box<dyn Job>>) {
-        let done = self.attempt(&mut jobs);
-        if let (Err(_), true) = (&done, jobs.len() > 1) {
-            for job in jobs {
-                let mut one = [job];
-                let done = self.attempt(&mut one);
-                let [job] = one;
-                job.answer(done.err());
-            }
-        } else {
-            let failed = done.err();
-            for job in jobs {
-                job.answer(failed.clone());
-            }
+/// The pen; whoever panicked with it left it in disorder.
+fn held(pen: &Mutex<Pen>) -> MutexGuard<'_, Pen> {
+    match pen.lock() {
+        Ok(held) => held,
+        Err(poisoned) => {
+            pen.clear_poison();
+            let mut held = poisoned.into_inner();
+            held.put_down();
+            held
         }
-    }
-
-    /// All of them in one transaction, or none.
-    fn attempt(&mut self, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-        self.connect()?;
-        let (Some(conn), Some(head)) = (&self.conn, &mut self.head) else {
-            return Err(Error::new(ErrorKind::Bug, "the session log is not open"));
-        };
-        let sync = jobs.iter().any(|job| job.sync());
-        let done = transaction(
-            conn,
-            &self.place,
-            (sync, &mut self.full),
-            &mut self.memo,
-            jobs,
-        );
-        match done {
-            Ok(commits) => {
-                if sync {
-                    // Where it cannot be written, what it guards is kept all the same.
-                    let _ = head.write(commits);
-                }
-                self.commits.send_replace(commits);
-                Ok(())
-            }
-            Err(fault) => {
-                // With it goes whatever it had begun.
-                self.conn = None;
-                self.memo = Memo::default();
-                Err(fault.told(&self.place.db))
-            }
-        }
-    }
-
-    fn connect(&mut self) -> Result<()> {
-        if self.conn.is_some() {
-            return Ok(());
-        }
-        let conn = self.place.connect(Role::Writer)?;
-        self.full = false;
-        let mut head = self.place.head()?;
-        let totals = super::entry::Totals::read(&conn);
-        let totals = totals.map_err(|error| typed(&self.place.db, error))?;
-        let found = totals.commits.cast_unsigned();
-        if let Some(known) = head.read()?
-            && known > found
-        {
-            let db = self.place.db.display();
-            let text = format!("the last {} commits are missing: `{db}`", known - found);
-            let hint = format!("to go on without them, remove the file `{db}-head`");
-            return Err(corrupt(text).with_hint(hint));
-        }
-        (self.conn, self.head) = (Some(conn), Some(head));
-        Ok(())
     }
 }
 
-fn transaction(
-    conn: &Connection,
-    place: &Place,
-    (sync, full): (bool, &mut bool),
-    memo: &mut Memo,
-    jobs: &mut [Box<dyn Job>],
-) -> Result<u64, Fault> {
-    if sync != *full {
-        let text = match sync {
-            true => "PRAGMA synchronous = FULL",
-            false => "PRAGMA synchronous = NORMAL",
-        };
-        conn.execute_batch(text)?;
-        *full = sync;
-    }
-    conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut group = Group::new(conn, place, memo)?;
-    for job in jobs {
-        job.run(&mut group)?;
-    }
-    let commits = group.finish()?;
-    conn.prepare_cached("COMMIT")?.execute([])?;
-    Ok(commits)
+/// Does all of it, and says of each piece whether it failed with its transaction.
+fn write(pen: &mut Pen, mut jobs: Vec<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, Vec<Option<Error>>) {
+    let failed = match attempt(pen, &mut jobs) {
+        Err(_) if jobs.len() > 1 => jobs
+            .iter_mut()
+            .map(|job| attempt(pen, std::slice::from_mut(job)).err())
+            .collect(),
+        done => vec![done.err(); jobs.len()],
+    };
+    (jobs, failed)
+}
+
+/// All of them in one transaction, or none.
+fn attempt(pen: &mut Pen, jobs: &mut [Box<dyn Job>]) -> Result<()> {
+    let sync = jobs.iter().any(|job| job.sync());
+    let session = jobs.iter().rev().find_map(|job| job.session()).cloned();
+    pen.transaction(sync, session, |group| {
+        jobs.iter_mut().try_for_each(|job| job.run(group))
+    })
 }
