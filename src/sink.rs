@@ -160,6 +160,19 @@ impl Shared {
         }
     }
 
+    /// Moves what waits behind what was taken out before.
+    fn move_to(&self, batch: &mut VecDeque<Event>, mut state: MutexGuard<'_, State>) {
+        let count = state.queue.len();
+        if batch.is_empty() {
+            std::mem::swap(batch, &mut state.queue);
+        } else {
+            batch.append(&mut state.queue);
+        }
+        self.waiting.fetch_sub(count, Relaxed);
+        drop(state);
+        self.room.add_permits(count);
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -187,36 +200,26 @@ impl SinkReader {
 
     /// Takes out everything that waits now.
     pub(crate) fn take(&mut self) {
-        if self.sink.0.waiting.load(Relaxed) > 0 {
-            let sink = self.sink.clone();
-            self.take_from(sink.0.state());
+        let shared = &*self.sink.0;
+        if shared.waiting.load(Relaxed) > 0 {
+            shared.move_to(&mut self.batch, shared.state());
         }
     }
 
     /// Takes out everything that waits, or has the task woken when something comes. `true` when
     /// there is something.
     pub(crate) fn poll_take(&mut self, cx: &Context<'_>) -> Poll<()> {
-        let sink = self.sink.clone();
-        let mut state = sink.0.state();
+        let shared = &*self.sink.0;
+        let mut state = shared.state();
         if state.queue.is_empty() {
-            state.reader = Reader::Reading(Some(cx.waker().clone()));
+            match &state.reader {
+                Reader::Reading(Some(waker)) if waker.will_wake(cx.waker()) => {}
+                _ => state.reader = Reader::Reading(Some(cx.waker().clone())),
+            }
             return Poll::Pending;
         }
-        self.take_from(state);
+        shared.move_to(&mut self.batch, state);
         Poll::Ready(())
-    }
-
-    fn take_from(&mut self, mut state: MutexGuard<'_, State>) {
-        let count = state.queue.len();
-        if self.batch.is_empty() {
-            std::mem::swap(&mut self.batch, &mut state.queue);
-        } else {
-            self.batch.append(&mut state.queue);
-        }
-        let shared = &self.sink.0;
-        shared.waiting.fetch_sub(count, Relaxed);
-        drop(state);
-        shared.room.add_permits(count);
     }
 }
 

@@ -84,11 +84,8 @@ pub(super) async fn preamble(
     }
     if !live.talk.hooks.is_empty() {
         let at = live.at();
-        match live
-            .scope
-            .race(live.talk.hooks.before_request(&at, &preamble))
-            .await
-        {
+        let asked = Box::pin(live.talk.hooks.before_request(&at, &preamble));
+        match live.scope.race(asked).await {
             None => return Err(live.cancelled()),
             Some(Verdict::Refuse(reason)) => return Err(StopReason::Refused { reason }),
             Some(Verdict::Change(changed)) => preamble = changed,

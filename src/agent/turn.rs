@@ -73,8 +73,10 @@ pub(super) fn run(
                         live.talk.left = None;
                     }
                     // 3: mail
-                    for event in ending::deliver_mail(&mut live, heard).await {
-                        yield event;
+                    if !live.talk.reach.desk.mailbox().is_empty() {
+                        for event in Box::pin(ending::deliver_mail(&mut live, heard)).await {
+                            yield event;
+                        }
                     }
                     heard = Urgency::NextStep;
                     if live.scope.is_cancelled() {
@@ -231,7 +233,9 @@ pub(super) fn run(
                 let mut wrong = 0;
                 for (index, call) in board.calls().iter().enumerate() {
                     let fate = left.as_ref().and_then(|left| left.fate(&call.id));
-                    let checked = prepare::check(&live, index, call, fate);
+                    // Boxed like other large steps that many turns never come to: they would make
+                    // every turn larger.
+                    let checked = Box::pin(prepare::check(&live, index, call, fate));
                     let Some(checked) = live.scope.race(checked).await else {
                         break 'turn live.cancelled();
                     };
@@ -306,7 +310,7 @@ pub(super) fn run(
                         }
                         Some(dispatch::Step::Landed { index, result, millis }) => {
                             // 15: H after_tool
-                            let result = steps::after_tool(&live, &board, index, result).await;
+                            let result = Box::pin(steps::after_tool(&live, &board, index, result)).await;
                             live.landed(&result, millis);
                             yield origin.event(EventKind::ToolEnd {
                                 call: result.call.clone(),

@@ -52,6 +52,10 @@ impl Books {
 
     /// The rows of an agent and of everything that was ever below it, sorted by path.
     pub(super) fn ledger(&self, top: Id) -> Vec<Spending> {
+        let alone = self.node(top);
+        if alone.below.is_empty() && alone.gone.is_none() {
+            return vec![row(&alone.agent, "", alone.own)];
+        }
         let wanted = self.rows(top);
         let room = if wanted <= self.room {
             self.room

@@ -4,6 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::pin,
+    sync::Arc,
     task::{Context, Poll},
 };
 
@@ -25,7 +26,7 @@ pub(super) trait Chunks {
 pub(super) struct Body {
     response: reqwest::Response,
     watch: Watch,
-    host: String,
+    host: Arc<str>,
     ahead: Option<Bytes>,
     /// On a connection that others share.
     _place: Option<Place>,
@@ -35,7 +36,7 @@ impl Body {
     pub(super) fn new(
         response: reqwest::Response,
         watch: Watch,
-        host: String,
+        host: Arc<str>,
         place: Option<Place>,
     ) -> Self {
         Self {

@@ -135,7 +135,7 @@ impl Client {
         let request = request(&call, &target)?;
         let settings = &self.0.settings;
         let ticket = match &settings.governor {
-            Some(governor) => Some(governor.admit(&target.origin, call.account).await?),
+            Some(governor) => Some(governor.admit(target.origin.clone(), call.account).await?),
             None => None,
         };
         // Not before: who waits to be admitted needs no place on a connection.
@@ -149,7 +149,7 @@ impl Client {
         let mut watch = Watch::new(timers, host.clone());
         let sent = watch.guard(door.execute(request)).await;
         let sent = sent.and_then(|sent| sent.map_err(|error| fault::unsent(error, &host)));
-        let response = match sent {
+        let mut response = match sent {
             Ok(response) => response,
             Err(error) => {
                 if let Some(ticket) = ticket {
@@ -158,7 +158,7 @@ impl Client {
                 return Err(error);
             }
         };
-        let head = Head::of(&response);
+        let head = Head::of(&mut response);
         let mut body = Body::new(response, watch, host, place);
         let mut ticket = ticket;
         if head.is_promising(call.framing)
@@ -280,8 +280,8 @@ enum Scheme {
 /// Where a call goes.
 struct Target {
     url: Url,
-    origin: String,
-    host: String,
+    origin: Arc<str>,
+    host: Arc<str>,
     scheme: Scheme,
     reach: Reach,
 }
@@ -315,8 +315,8 @@ impl Target {
             None => name.to_owned(),
         };
         Ok(Self {
-            origin: url.origin().ascii_serialization(),
-            host,
+            origin: url.origin().ascii_serialization().into(),
+            host: host.into(),
             scheme,
             reach,
             url,

@@ -25,11 +25,11 @@ const MAX_GATES: usize = 1024;
 /// The gates of a process, by origin and account.
 pub(crate) struct Governor {
     pace: Pace,
-    gates: DashMap<(String, u64), Arc<Gate>>,
+    gates: DashMap<(Arc<str>, u64), Arc<Gate>>,
 }
 
 struct Gate {
-    origin: String,
+    origin: Arc<str>,
     state: Lock<State>,
     /// The queue: fair, so that the head is the one who waited longest. Only the head looks at the
     /// gate, so that a change wakes one waiter and not a thousand.
@@ -54,7 +54,7 @@ impl Governor {
     /// Forgets what an origin had asked for: somebody else listens there now.
     #[cfg(feature = "testing")]
     pub(crate) fn forget(&self, origin: &str) {
-        self.gates.retain(|(known, _), _| known != origin);
+        self.gates.retain(|(known, _), _| **known != *origin);
     }
 
     #[cfg(test)]
@@ -65,8 +65,12 @@ impl Governor {
     /// Waits until a request may be sent.
     ///
     /// Cancel safety: dropping the future gives up the place in the queue.
-    pub(super) async fn admit(self: &Arc<Self>, origin: &str, account: u64) -> Result<Ticket> {
-        let gate = self.gate(origin, account);
+    pub(super) async fn admit(
+        self: &Arc<Self>,
+        origin: impl Into<Arc<str>>,
+        account: u64,
+    ) -> Result<Ticket> {
+        let gate = self.gate(origin.into(), account);
         {
             let mut state = gate.state();
             if state.is_open() {
@@ -118,8 +122,8 @@ impl Governor {
         }
     }
 
-    fn gate(&self, origin: &str, account: u64) -> Arc<Gate> {
-        let key = (origin.to_owned(), account);
+    fn gate(&self, origin: Arc<str>, account: u64) -> Arc<Gate> {
+        let key = (origin.clone(), account);
         if let Some(gate) = self.gates.get(&key) {
             return Arc::clone(&gate);
         }
@@ -128,7 +132,7 @@ impl Governor {
         }
         let gate = || {
             Arc::new(Gate {
-                origin: origin.to_owned(),
+                origin: origin.clone(),
                 state: Lock::new(State::new(Instant::now())),
                 turn: Mutex::new(()),
                 changed: Notify::new(),

@@ -13,21 +13,26 @@ use http_body::{Body, Frame, SizeHint};
 
 /// The body of a request.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Payload(VecDeque<Bytes>);
+pub(crate) struct Payload {
+    first: Bytes,
+    /// Empty for most requests, which are short.
+    rest: VecDeque<Bytes>,
+}
 
 impl Payload {
     /// Adds a piece to its end.
     pub(crate) fn push(&mut self, piece: Bytes) {
-        if !piece.is_empty() {
-            self.0.push_back(piece);
+        if self.first.is_empty() {
+            self.first = piece;
+        } else if !piece.is_empty() {
+            self.rest.push_back(piece);
         }
     }
 
     /// Takes the last byte away when it is this one.
     pub(crate) fn pop(&mut self, byte: u8) {
-        if let Some(last) = self.0.back_mut()
-            && last.last() == Some(&byte)
-        {
+        let last = self.rest.back_mut().unwrap_or(&mut self.first);
+        if last.last() == Some(&byte) {
             last.truncate(last.len() - 1);
         }
     }
@@ -35,11 +40,15 @@ impl Payload {
     /// Everything in one piece.
     #[cfg(test)]
     pub(crate) fn to_vec(&self) -> Vec<u8> {
-        self.0.iter().flatten().copied().collect()
+        self.pieces().flatten().copied().collect()
+    }
+
+    fn pieces(&self) -> impl Iterator<Item = &Bytes> {
+        std::iter::once(&self.first).chain(&self.rest)
     }
 
     fn len(&self) -> u64 {
-        self.0.iter().map(|piece| piece.len() as u64).sum()
+        self.pieces().map(|piece| piece.len() as u64).sum()
     }
 }
 
@@ -60,12 +69,14 @@ impl Body for Payload {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let piece = self.0.pop_front();
+        let next = self.rest.pop_front().unwrap_or_default();
+        let piece = std::mem::replace(&mut self.first, next);
+        let piece = (!piece.is_empty()).then_some(piece);
         Poll::Ready(piece.map(|piece| Ok(Frame::data(piece))))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.0.is_empty()
+        self.first.is_empty()
     }
 
     fn size_hint(&self) -> SizeHint {

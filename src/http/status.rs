@@ -58,10 +58,11 @@ enum Look {
 }
 
 impl Head {
-    pub(super) fn of(response: &Response) -> Self {
+    /// Takes it off an answer.
+    pub(super) fn of(response: &mut Response) -> Self {
         Self {
             status: response.status(),
-            headers: response.headers().clone(),
+            headers: std::mem::take(response.headers_mut()),
         }
     }
 
@@ -173,8 +174,9 @@ impl Head {
     }
 
     fn is_json(&self) -> bool {
-        let essence = self.essence();
-        essence.ends_with("+json")
+        let (essence, suffix) = (self.essence().as_bytes(), b"+json");
+        let end = &essence[essence.len().saturating_sub(suffix.len())..];
+        end.eq_ignore_ascii_case(suffix)
             || self.is_type(&[
                 "application/json",
                 "application/x-ndjson",
@@ -188,19 +190,19 @@ impl Head {
     fn is_type(&self, wanted: &[&str]) -> bool {
         let essence = self.essence();
         // Some servers say nothing; what they send decides then.
-        essence.is_empty() || wanted.contains(&essence.as_str())
+        essence.is_empty() || wanted.iter().any(|name| name.eq_ignore_ascii_case(essence))
     }
 
     /// The content type without its parameters.
-    fn essence(&self) -> String {
+    fn essence(&self) -> &str {
         let value = self.headers.get(CONTENT_TYPE);
         let value = value.and_then(|value| value.to_str().ok()).unwrap_or("");
         let essence = value.split(';').next().unwrap_or("");
-        essence.trim().to_ascii_lowercase()
+        essence.trim()
     }
 
     fn foreign(&self, start: &[u8], secrets: &Secrets) -> Error {
-        let mut essence = self.essence();
+        let mut essence = self.essence().to_ascii_lowercase();
         if essence.is_empty() {
             essence.push_str("not named");
         }

@@ -4,6 +4,7 @@
 use std::{
     future::{Future, poll_fn},
     pin::{Pin, pin},
+    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -40,7 +41,7 @@ enum Timer {
 pub(super) struct Watch {
     sleep: Pin<Box<Sleep>>,
     timers: Timers,
-    host: String,
+    host: Arc<str>,
     /// What runs out next, and when; valid while `waiting`.
     timer: Timer,
     deadline: Instant,
@@ -67,7 +68,7 @@ enum State {
 
 impl Watch {
     /// Starts the first-byte timer.
-    pub(super) fn new(timers: Timers, host: String) -> Self {
+    pub(super) fn new(timers: Timers, host: Arc<str>) -> Self {
         let timers = Timers {
             first_byte: timers.first_byte.min(LONGEST),
             idle: timers.idle.min(LONGEST),

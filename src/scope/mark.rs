@@ -34,13 +34,18 @@ impl Scope {
     pub(super) fn mark(&self) -> (Receipt, Vec<Scope>) {
         let gate = self.0.gate.clone();
         let _alone = gate.shut();
+        if self.is_cancelled() {
+            return (Receipt::default(), Vec::new());
+        }
+        if let Some(met) = self.mark_leaf() {
+            let stopped = met.stopped().collect();
+            return (Receipt { stopped }, Vec::new());
+        }
         // The queue is the list of places as well, so that parents are told before children.
         let mut places: Vec<(Scope, usize)> = Vec::new();
         let mut met: Vec<Met> = Vec::new();
-        if !self.is_cancelled() {
-            met.push(Met::at(self));
-            places.push((self.clone(), 0));
-        }
+        met.push(Met::at(self));
+        places.push((self.clone(), 0));
         let mut next = 0;
         while let Some((scope, agent)) = places.get(next).cloned() {
             next += 1;
@@ -68,6 +73,20 @@ impl Scope {
         let stopped = met.into_iter().flat_map(Met::stopped).collect();
         let places = places.into_iter().map(|(scope, _)| scope).collect();
         (Receipt { stopped }, places)
+    }
+
+    /// Marks this place if nobody lives below, as below most; its own caller tells it.
+    fn mark_leaf(&self) -> Option<Met> {
+        let state = self.state();
+        if state.children.iter().any(|weak| weak.strong_count() > 0) {
+            return None;
+        }
+        self.0.cancelled.store(true, Ordering::Release);
+        let mut met = Met::at(self);
+        met.lives = state.occupants > 0;
+        let waits = state.waiting.iter().map(|(_, what)| what.clone());
+        met.waits = waits.collect();
+        Some(met)
     }
 
     /// What this agent waits for right now: this place and its parts, but no agent below.

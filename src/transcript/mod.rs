@@ -326,7 +326,7 @@ impl Transcript {
                     };
                     self.set_anchor(self.anchor.map(covers));
                 }
-                _ => self.entries.push(Kept::new(message)),
+                _ => self.enter(message),
             }
         }
         for repair in repairs {
@@ -335,9 +335,17 @@ impl Transcript {
         !hollow
     }
 
+    fn enter(&mut self, message: Message) {
+        if self.entries.capacity() == 0 {
+            // A question and its answer: many conversations have no more.
+            self.entries.reserve_exact(2);
+        }
+        self.entries.push(Kept::new(message));
+    }
+
     fn push_answers(&mut self, answers: Vec<ToolResult>) {
         if !answers.is_empty() {
-            self.entries.push(Kept::new(Message::results(answers)));
+            self.enter(Message::results(answers));
         }
     }
 

@@ -47,7 +47,7 @@ impl Timed {
             chunks: rows
                 .map(|(at, text)| (now + Duration::from_secs(*at), *text))
                 .collect(),
-            watch: Watch::new(timers, "vendor".to_owned()),
+            watch: Watch::new(timers, "vendor".into()),
         }
     }
 }
@@ -246,7 +246,7 @@ async fn no_timer_is_armed_for_each_delta() {
         idle: IDLE,
         no_progress: NO_PROGRESS,
     };
-    let mut watch = Watch::new(timers, String::new());
+    let mut watch = Watch::new(timers, "".into());
     let mut nobody = Context::from_waker(Waker::noop());
     let mut armed = 0;
     let mut before = watch.armed_for();

@@ -1,7 +1,7 @@
 //! A request as the bytes of a Messages API body.
 //! Refuses to encode a message twice: the body is a concatenation of kept bytes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::LazyLock};
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Serialize;
@@ -48,7 +48,7 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Pay
     // Marks go on from request to request: what stands before them stays as it is.
     let settled = marked.iter().flatten().min().copied();
     let settled = settled.unwrap_or(request.history.len());
-    let mut body = Body::begin(&head, tools.as_deref(), "messages");
+    let mut body = Body::begin(head, tools.as_deref(), "messages");
     body.push_history(&request.history, settled, MESSAGES, encode_message);
     for (at, message) in request.history.iter().enumerate().skip(settled) {
         let bytes = message.encoded(MESSAGES, encode_message);
@@ -56,7 +56,7 @@ pub(super) fn body(request: &Request<'_>, settings: &Settings<'_>) -> Result<Pay
             .strip_suffix(END)
             .filter(|_| marked.contains(&Some(at)))
         {
-            Some(start) => body.push(&[start, &marker, END].concat()),
+            Some(start) => body.push_in_parts(&[start, marker, END]),
             None => body.push(&bytes),
         }
     }
@@ -144,13 +144,19 @@ fn control(cache: CachePolicy) -> Option<CacheControl> {
     }
 }
 
-fn marker(cache: CachePolicy) -> Vec<u8> {
-    let Some(control) = control(cache) else {
-        return Vec::new();
-    };
-    let mut marker = b",\"cache_control\":".to_vec();
-    marker.extend(json(&control));
-    marker
+fn marker(cache: CachePolicy) -> &'static [u8] {
+    fn made(cache: CachePolicy) -> Vec<u8> {
+        let mut marker = b",\"cache_control\":".to_vec();
+        marker.extend(json(&control(cache)));
+        marker
+    }
+    static FIVE_MINUTES: LazyLock<Vec<u8>> = LazyLock::new(|| made(CachePolicy::FiveMinutes));
+    static ONE_HOUR: LazyLock<Vec<u8>> = LazyLock::new(|| made(CachePolicy::OneHour));
+    match cache {
+        CachePolicy::Off => &[],
+        CachePolicy::FiveMinutes => &FIVE_MINUTES,
+        CachePolicy::OneHour => &ONE_HOUR,
+    }
 }
 
 /// Which messages end in a breakpoint: the last two that are not the model's own.

@@ -51,7 +51,7 @@ pub(super) fn body(
         STRICT => |message| encode_message(message, STRICT),
         _ => |message| encode_message(message, LENIENT),
     };
-    let mut body = Body::begin(&head, tools.as_deref(), "contents");
+    let mut body = Body::begin(head, tools.as_deref(), "contents");
     let all = request.history.len();
     body.push_history(&request.history, all, dialect, encode);
     Ok(body.end())

@@ -31,7 +31,7 @@ pub(super) fn body(request: &Request<'_>, provider: &Ollama) -> Result<Payload> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let mut body = Body::begin(&head, tools.as_deref(), "messages");
+    let mut body = Body::begin(head, tools.as_deref(), "messages");
     if !request.system.trim().is_empty() {
         body.push(&json(&turn("system", request.system)));
     }

@@ -33,7 +33,7 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAiChat) -> Result<Paylo
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(VENDOR, |specs| tools(specs)));
     let dialect = dialect(quirks);
-    let mut body = Body::begin(&head, tools.as_deref(), "messages");
+    let mut body = Body::begin(head, tools.as_deref(), "messages");
     if !request.system.trim().is_empty() {
         let content = request.system;
         body.push(&json(&Turn::System { content }));

@@ -38,7 +38,7 @@ pub(super) fn body(request: &Request<'_>, provider: &OpenAi) -> Result<Payload> 
     let head = json(&head(request, provider));
     let tools = (!request.tools.get().is_empty())
         .then(|| request.tools.encoded(DIALECT, |specs| tools(specs)));
-    let mut body = Body::begin(&head, tools.as_deref(), "input");
+    let mut body = Body::begin(head, tools.as_deref(), "input");
     let all = request.history.len();
     body.push_history(&request.history, all, DIALECT, encode_message);
     Ok(body.end())
