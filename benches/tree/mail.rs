@@ -2,7 +2,6 @@
 //! Refuses a box that grows: both are as large as a mailbox may be.
 
 use std::{
-    collections::VecDeque,
     hint::black_box,
     sync::{
         Mutex,
@@ -14,7 +13,7 @@ use std::{
 use offshoot::{Mailbox, Note, Urgency};
 
 /// Notes of one round.
-const NOTES: usize = 1_000_000;
+const NOTES: usize = 500_000;
 /// Notes that are read together where there is one thread.
 const BATCH: u64 = 10;
 /// What fits into a mailbox.
@@ -31,51 +30,53 @@ fn note() -> Note {
 /// The time of one round.
 pub(crate) fn ours() -> Duration {
     let mailbox = Mailbox::new();
-    let push = || {
-        for _ in 0..NOTES {
-            let (mut again, mut tries) = (note(), 0);
-            while let Err(full) = mailbox.push(again) {
-                again = full.into_note();
-                pause(&mut tries);
-            }
+    let push = |note| {
+        let (mut again, mut tries) = (note, 0);
+        while let Err(full) = mailbox.push(again) {
+            again = full.into_note();
+            pause(&mut tries);
         }
     };
-    round(push, || mailbox.drain().ack().len())
+    round(push, || mailbox.drain().ack())
 }
 
 /// The same notes through a queue under a lock, with a count of what was taken out.
 pub(crate) fn floor() -> Duration {
-    let queue = Mutex::new(VecDeque::new());
-    let taken = AtomicUsize::new(0);
-    let push = || {
-        for pushed in 0..NOTES {
-            let (note, mut tries) = (note(), 0);
-            while pushed - taken.load(Relaxed) >= ROOM {
-                pause(&mut tries);
-            }
-            queue.lock().unwrap().push_back(note);
+    let queue = Mutex::new(Vec::new());
+    let (pushed, taken) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let push = |note| {
+        let mut tries = 0;
+        while pushed.load(Relaxed) - taken.load(Relaxed) >= ROOM {
+            pause(&mut tries);
         }
+        pushed.fetch_add(1, Relaxed);
+        queue.lock().unwrap().push(note);
     };
     round(push, || {
-        let notes: VecDeque<Note> = std::mem::take(&mut *queue.lock().unwrap());
+        let notes = std::mem::take(&mut *queue.lock().unwrap());
         taken.fetch_add(notes.len(), Relaxed);
-        notes.len()
+        notes
     })
 }
 
-fn round(push: impl Fn() + Sync, drain: impl Fn() -> usize) -> Duration {
-    let began = Instant::now();
+/// The notes are made before it begins and dropped when it is over: what is measured is their way.
+fn round(push: impl Fn(Note) + Sync, drain: impl Fn() -> Vec<Note>) -> Duration {
+    let notes: Vec<Note> = (0..NOTES).map(|_| note()).collect();
+    let mut read = Vec::with_capacity(NOTES);
     std::thread::scope(|scope| {
-        scope.spawn(&push);
-        let (mut read, mut tries) = (0, 0);
-        while read < NOTES {
-            match drain() {
+        let began = Instant::now();
+        scope.spawn(|| notes.into_iter().for_each(&push));
+        let mut tries = 0;
+        while read.len() < NOTES {
+            let some = drain();
+            match some.len() {
                 0 => pause(&mut tries),
-                some => (read, tries) = (read + some, 0),
+                _ => tries = 0,
             }
+            read.extend(some);
         }
-    });
-    began.elapsed()
+        began.elapsed()
+    })
 }
 
 /// Waits a moment for the other thread; longer where it may have no processor.
@@ -100,12 +101,12 @@ pub(crate) fn alone(notes: u64) {
 
 /// The same notes through the queue.
 pub(crate) fn floor_alone(notes: u64) {
-    let queue = Mutex::new(VecDeque::new());
+    let queue = Mutex::new(Vec::new());
     for _ in 0..notes / BATCH {
         for _ in 0..BATCH {
-            queue.lock().unwrap().push_back(note());
+            queue.lock().unwrap().push(note());
         }
-        let notes: VecDeque<Note> = std::mem::take(&mut *queue.lock().unwrap());
+        let notes: Vec<Note> = std::mem::take(&mut *queue.lock().unwrap());
         black_box(notes);
     }
 }

@@ -15,28 +15,28 @@ use tokio::time::Instant;
 
 use super::{
     bell::Sleepers,
-    sync::{Mutex, MutexGuard},
+    sync::{MutexGuard, Ordering},
 };
 use crate::message::{Note, Urgency};
 
 mod drained;
 mod full;
+mod state;
 mod ticket;
 
+#[cfg(test)]
+use self::state::MAX_BYTES;
+pub(crate) use self::state::{MAX_CONTROL, MAX_NOTES};
 pub use self::{
     drained::Drained,
     full::MailboxFull,
     ticket::{NoteState, Ticket},
 };
-use self::{full::Reason, ticket::Slip};
-
-/// So many notes fit into a mailbox, those in flight included.
-pub(crate) const MAX_NOTES: usize = 1_000;
-/// So many bytes of notes fit into a mailbox, those in flight included.
-pub(crate) const MAX_BYTES: usize = 16 * 1024 * 1024;
-/// So many control notes fit into a mailbox beside the others. Each tells of the end of a child,
-/// so a tree within its limits never comes near.
-pub(crate) const MAX_CONTROL: usize = 65_536;
+use self::{
+    full::Reason,
+    state::{Class, Observer, Openness, Shared, State, Tag, size},
+    ticket::Slip,
+};
 
 /// An agent's mailbox. Cheap to clone; every clone is the same box.
 ///
@@ -58,54 +58,6 @@ pub(crate) const MAX_CONTROL: usize = 65_536;
 /// ```
 #[derive(Clone, Default)]
 pub struct Mailbox(Arc<Shared>);
-
-#[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
-}
-
-#[derive(Default)]
-struct State {
-    /// Numbered by arrival, so that notes that come back find their place.
-    notes: VecDeque<Item>,
-    next: u64,
-    /// Everything pushed and not acknowledged, control notes excepted.
-    count: usize,
-    bytes: usize,
-    control: usize,
-    open: Openness,
-    /// Who waits for mail, by the least urgency that it waits for.
-    sleepers: Option<Box<[Sleepers; 3]>>,
-    observer: Option<Observer>,
-}
-
-type Observer = Arc<dyn Fn() + Send + Sync>;
-
-struct Item {
-    number: u64,
-    note: Note,
-    /// Handed out no later than this.
-    until: Option<Instant>,
-    class: Class,
-    slip: Arc<Slip>,
-}
-
-/// Whether a note has to fit in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Class {
-    Common,
-    Control,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Openness {
-    #[default]
-    Open,
-    /// Nothing comes in; what is in can be read.
-    Closed,
-    /// Nothing comes in and nothing is read any more.
-    Shut,
-}
 
 impl Mailbox {
     /// An empty box.
@@ -143,13 +95,14 @@ impl Mailbox {
     }
 
     fn put(&self, note: Note, until: Option<Instant>, class: Class) -> Result<Ticket, MailboxFull> {
-        // Made before the lock is taken and thrown away in the rare case of a refusal.
-        let slip = Arc::new(Slip::default());
-        let ticket = Ticket::of(&slip);
         let urgency = note.urgency;
         let mut expired = Vec::new();
         let mut state = self.state();
         let mut refusal = state.refusal(&note, class);
+        if refusal.is_some() {
+            self.0.settle_room(&mut state);
+            refusal = state.refusal(&note, class);
+        }
         if matches!(refusal, Some(Reason::Notes | Reason::Bytes)) {
             // What nobody will read any more takes no room.
             expired = state.expire();
@@ -165,13 +118,19 @@ impl Mailbox {
             }
             let number = state.next;
             state.next += 1;
-            state.notes.push_back(Item {
+            let row = state.row.get_or_insert_default();
+            row.timed |= until.is_some();
+            let slip = row.slips.next();
+            let ticket = Ticket::of(&slip);
+            row.make_place();
+            row.notes.push_back(note);
+            row.tags.push_back(Tag {
                 number,
-                note,
                 until,
                 class,
                 slip,
             });
+            self.0.count(&state);
             self.tell(state, Some(urgency));
             settle(expired);
             return Ok(ticket);
@@ -219,19 +178,23 @@ impl Mailbox {
 
     /// As [`drain`](Self::drain), of the notes that are at least so urgent; the others stay.
     pub fn drain_until(&self, least: Urgency) -> Drained {
+        if self.0.lying.load(Ordering::Acquire) == 0 {
+            return Drained::new(self.clone(), VecDeque::new(), VecDeque::new());
+        }
         let mut state = self.state();
         let expired = state.expire();
-        let taken = if state.notes.iter().all(|item| item.note.urgency <= least) {
-            std::mem::take(&mut state.notes)
-        } else {
-            let all = std::mem::take(&mut state.notes).into_iter();
-            let (taken, left) = all.partition(|item| item.note.urgency <= least);
-            state.notes = left;
-            taken
-        };
+        let wanted = |note: &Note| note.urgency <= least;
+        let (mut notes, mut tags) = state.take();
+        if least < Urgency::WhenIdle && !notes.iter().all(wanted) {
+            let both = std::mem::take(&mut notes).into_iter().zip(tags);
+            let (taken, left): (Vec<_>, Vec<_>) = both.partition(|(note, _)| wanted(note));
+            (notes, tags) = taken.into_iter().unzip();
+            state.put_back(left);
+        }
+        self.0.count(&state);
         drop(state);
         settle(expired);
-        Drained::new(self.clone(), taken.into_iter())
+        Drained::new(self.clone(), notes, tags)
     }
 
     /// Ends when there is mail to drain, or the box is closed. Mail that is there already counts.
@@ -254,18 +217,18 @@ impl Mailbox {
 
     /// Whether there is nothing to drain. Notes in flight are not counted.
     pub fn is_empty(&self) -> bool {
-        self.state().notes.is_empty()
+        self.len() == 0
     }
 
     /// How many notes can be drained.
     pub fn len(&self) -> usize {
-        self.state().notes.len()
+        self.0.lying.load(Ordering::Acquire)
     }
 
     /// How soon the most urgent note that can be drained wants to be heard.
     pub fn most_urgent(&self) -> Option<Urgency> {
         let state = self.state();
-        state.notes.iter().map(|item| item.note.urgency).min()
+        state.notes().map(|note| note.urgency).min()
     }
 
     /// Lets nothing more in and ends every wait. What is in the box can still be drained.
@@ -282,14 +245,14 @@ impl Mailbox {
     pub fn shut(&self) -> usize {
         let mut state = self.state();
         state.open = Openness::Shut;
-        let unread = std::mem::take(&mut state.notes);
-        for item in &unread {
-            state.release(&item.note, item.class);
+        let (notes, tags) = state.take();
+        for (note, tag) in notes.iter().zip(&tags) {
+            state.release(note, tag.class);
         }
+        self.0.count(&state);
         self.tell_end(state);
-        let count = unread.len();
-        settle(unread.into_iter().map(|item| item.slip));
-        count
+        settle(tags.into_iter().map(|tag| tag.slip));
+        notes.len()
     }
 
     fn tell_end(&self, mut state: MutexGuard<'_, State>) {
@@ -309,60 +272,11 @@ impl Mailbox {
     }
 }
 
-impl State {
-    /// Why this note may not come in.
-    fn refusal(&self, note: &Note, class: Class) -> Option<Reason> {
-        match class {
-            _ if self.open != Openness::Open => Some(Reason::Closed),
-            Class::Control => (self.control >= MAX_CONTROL).then_some(Reason::Control),
-            Class::Common if self.count >= MAX_NOTES => Some(Reason::Notes),
-            Class::Common => {
-                let full = self.bytes.saturating_add(size(note)) > MAX_BYTES;
-                full.then_some(Reason::Bytes)
-            }
-        }
-    }
-
-    /// Throws out the notes whose time has run out.
-    fn expire(&mut self) -> Vec<Arc<Slip>> {
-        let mut slips = Vec::new();
-        if self.notes.iter().all(|item| item.until.is_none()) {
-            return slips;
-        }
-        let now = Instant::now();
-        for item in std::mem::take(&mut self.notes) {
-            if item.until.is_some_and(|until| until <= now) {
-                self.release(&item.note, item.class);
-                slips.push(item.slip);
-            } else {
-                self.notes.push_back(item);
-            }
-        }
-        slips
-    }
-
-    /// This note takes no room any more.
-    fn release(&mut self, note: &Note, class: Class) {
-        match class {
-            Class::Control => self.control -= 1,
-            Class::Common => {
-                self.count -= 1;
-                self.bytes -= size(note);
-            }
-        }
-    }
-}
-
 /// Tells senders that their notes were never read. Without the lock: this wakes tasks.
-fn settle(expired: impl IntoIterator<Item = Arc<Slip>>) {
+fn settle(expired: impl IntoIterator<Item = Slip>) {
     for slip in expired {
         slip.settle(NoteState::Expired);
     }
-}
-
-/// A note of a single byte costs more than a byte.
-fn size(note: &Note) -> usize {
-    size_of::<Note>() + note.from.len() + note.text.len()
 }
 
 /// The place among the sleepers of those who wait for mail that is at least so urgent.
@@ -388,9 +302,9 @@ impl Future for Arrived {
         let this = &mut *self;
         let mut state = this.mailbox.state();
         let state = &mut *state;
-        let mut notes = state.notes.iter();
+        let lies = state.notes().any(|note| note.urgency <= this.least);
         let sleepers = &mut state.sleepers.get_or_insert_default()[rank(this.least)];
-        if notes.any(|item| item.note.urgency <= this.least) || state.open != Openness::Open {
+        if lies || state.open != Openness::Open {
             sleepers.forget(&mut this.id);
             return Poll::Ready(());
         }
@@ -413,16 +327,18 @@ impl Drop for Arrived {
 impl Drop for Shared {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        settle(state.notes.drain(..).map(|item| item.slip));
+        let (_, tags) = state.take();
+        settle(tags.into_iter().map(|tag| tag.slip));
     }
 }
 
 impl fmt::Debug for Mailbox {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = self.state();
-        let in_flight = state.count + state.control - state.notes.len();
+        let mut state = self.state();
+        self.0.settle_room(&mut state);
+        let in_flight = (state.count + state.control) as usize - state.notes().len();
         f.debug_struct("Mailbox")
-            .field("waiting", &state.notes.len())
+            .field("waiting", &state.notes().len())
             .field("in_flight", &in_flight)
             .field("open", &state.open)
             .finish()

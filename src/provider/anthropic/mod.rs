@@ -218,7 +218,7 @@ impl Anthropic {
             Delivery::Whole => (Framing::Whole, WHOLE_FIRST_BYTE),
         };
         Ok(Call {
-            url: format!("{base_url}/v1/messages"),
+            url: [base_url, "/v1/messages"].concat(),
             headers,
             body,
             framing,

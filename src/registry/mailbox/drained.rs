@@ -1,11 +1,13 @@
 //! Notes on their way from a mailbox into a conversation: kept, refused, or back in the box.
 //! Refuses to lose one in between, whatever becomes of the reader.
 
-use std::{fmt, ops::Deref, sync::Arc};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    fmt,
+    ops::Deref,
+};
 
-use tokio::time::Instant;
-
-use super::{Class, Item, Mailbox, NoteState, Openness, Slip};
+use super::{Mailbox, NoteState, Openness, Tag};
 use crate::message::Note;
 
 /// Notes that were taken out of a [`Mailbox`]. Dropped unacknowledged, they go back.
@@ -13,70 +15,50 @@ use crate::message::Note;
 pub struct Drained {
     mailbox: Mailbox,
     notes: Vec<Note>,
-    tags: Vec<Tag>,
+    tags: VecDeque<Tag>,
+    /// The numbers of those that are settled as refused: neither handed out at the end nor put back.
+    refused: BTreeSet<u64>,
 }
-
-/// What the box knows of a note, beside it, so that the notes stand together.
-struct Tag {
-    number: u64,
-    until: Option<Instant>,
-    class: Class,
-    slip: Arc<Slip>,
-    /// Settled as refused: neither handed out at the end nor put back.
-    refused: Option<Refused>,
-}
-
-struct Refused;
 
 impl Drained {
-    pub(super) fn new(mailbox: Mailbox, items: impl ExactSizeIterator<Item = Item>) -> Self {
-        let mut notes = Vec::with_capacity(items.len());
-        let mut tags = Vec::with_capacity(items.len());
-        for item in items {
-            notes.push(item.note);
-            tags.push(Tag {
-                number: item.number,
-                until: item.until,
-                class: item.class,
-                slip: item.slip,
-                refused: None,
-            });
-        }
+    pub(super) fn new(mailbox: Mailbox, notes: VecDeque<Note>, tags: VecDeque<Tag>) -> Self {
         Self {
             mailbox,
-            notes,
+            // Nothing is moved: notes are only ever put in at the end of an empty row.
+            notes: notes.into(),
             tags,
+            refused: BTreeSet::new(),
         }
     }
 
     /// Refuses the note at this place: its sender is told so, and it is neither among those that
     /// [`ack`](Self::ack) gives out nor does it go back. A place that does not exist is no matter.
     pub fn refuse(&mut self, index: usize) {
-        if let Some(tag) = self.tags.get_mut(index)
-            && tag.refused.is_none()
+        if let Some(tag) = self.tags.get(index)
+            && self.refused.insert(tag.number)
         {
-            tag.refused = Some(Refused);
             tag.slip.settle(NoteState::Refused);
         }
     }
 
     /// Says that the notes are safe elsewhere, and gives them out, without those refused.
     pub fn ack(mut self) -> Vec<Note> {
-        let notes = std::mem::take(&mut self.notes);
+        let mut notes = std::mem::take(&mut self.notes);
         let tags = std::mem::take(&mut self.tags);
-        let mut state = self.mailbox.state();
-        for (note, tag) in notes.iter().zip(&tags) {
-            state.release(note, tag.class);
+        if notes.is_empty() {
+            return notes;
         }
-        drop(state);
-        let mut kept = Vec::with_capacity(notes.len());
-        for (note, tag) in notes.into_iter().zip(tags) {
-            if tag.refused.is_none() {
+        self.mailbox.0.leave(notes.iter().zip(&tags));
+        let mut kept = tags.iter().map(|tag| !self.refused.contains(&tag.number));
+        if !self.refused.is_empty() {
+            notes.retain(|_| kept.next().unwrap_or(true));
+        }
+        for tag in tags {
+            if !self.refused.contains(&tag.number) {
                 tag.slip.settle(NoteState::Inserted);
-                kept.push(note);
             }
         }
-        kept
+        notes
     }
 }
 
@@ -108,32 +90,26 @@ impl Drop for Drained {
         let shut = state.open == Openness::Shut;
         let mut expired = Vec::new();
         for (note, tag) in notes.into_iter().zip(tags) {
-            if tag.refused.is_some() || shut {
+            let refused = self.refused.contains(&tag.number);
+            if refused || shut {
                 state.release(&note, tag.class);
             }
-            match tag.refused {
-                Some(Refused) => {}
-                None if shut => expired.push(tag.slip),
-                None => back.push(Item {
-                    number: tag.number,
-                    note,
-                    until: tag.until,
-                    class: tag.class,
-                    slip: tag.slip,
-                }),
+            match refused {
+                true => {}
+                false if shut => expired.push(tag.slip),
+                false => back.push((note, tag)),
             }
         }
-        let newest = state.notes.front().map(|item| item.number);
+        let newest = state.row.as_ref().and_then(|row| row.tags.front());
+        let newest = newest.map(|tag| tag.number);
         // Two readers may give back out of turn; usually everything goes to the front.
-        let sorted = newest.is_none() || newest > back.last().map(|item| item.number);
-        let urgency = back.iter().map(|item| item.note.urgency).min();
-        for item in back.into_iter().rev() {
-            state.notes.push_front(item);
-        }
+        let sorted = newest.is_none() || newest > back.last().map(|(_, tag)| tag.number);
+        let urgency = back.iter().map(|(note, _)| note.urgency).min();
+        state.put_back(back);
         if !sorted {
-            let notes = state.notes.make_contiguous();
-            notes.sort_by_key(|item| item.number);
+            state.sort();
         }
+        self.mailbox.0.count(&state);
         self.mailbox.tell(state, urgency);
         for slip in expired {
             slip.settle(NoteState::Expired);

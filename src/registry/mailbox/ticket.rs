@@ -57,34 +57,66 @@ const LISTENED: u8 = 0x80;
 
 /// The sender's hold on a note. Cheap to clone; may be dropped at any time.
 #[derive(Clone)]
-pub struct Ticket(Arc<Slip>);
+pub struct Ticket(Slip);
 
-/// What the note and its tickets share.
-#[derive(Default)]
+/// What the note and its tickets share: a line of a page.
+#[derive(Clone)]
 pub(super) struct Slip {
+    page: Arc<[Line]>,
+    at: usize,
+}
+
+#[derive(Default)]
+struct Line {
     bits: AtomicU8,
     bell: OnceLock<Bell>,
 }
 
+/// Lines of a page at most. It is freed with the last slip of it.
+const LONGEST: usize = 32;
+
+/// Where slips come from: pages, each twice as long as the one before, so that a box that gets many
+/// notes allocates seldom, and one that gets few holds little.
+#[derive(Default)]
+pub(super) struct Slips {
+    page: Arc<[Line]>,
+    used: usize,
+}
+
+impl Slips {
+    /// A slip that nobody has.
+    pub(super) fn next(&mut self) -> Slip {
+        if self.used == self.page.len() {
+            let longer = (self.used * 2).clamp(1, LONGEST);
+            self.page = (0..longer).map(|_| Line::default()).collect();
+            self.used = 0;
+        }
+        let (page, at) = (self.page.clone(), self.used);
+        self.used += 1;
+        Slip { page, at }
+    }
+}
+
 impl Ticket {
-    pub(super) fn of(slip: &Arc<Slip>) -> Self {
+    pub(super) fn of(slip: &Slip) -> Self {
         Self(slip.clone())
     }
 
     /// What became of the note so far.
     pub fn state(&self) -> NoteState {
-        NoteState::of(self.0.bits.load(Ordering::Acquire))
+        NoteState::of(self.0.line().bits.load(Ordering::Acquire))
     }
 
     /// Waits until nothing changes any more, and says how it ended.
     ///
     /// Cancel safety: safe, it can be called again.
     pub async fn settled(&self) -> NoteState {
-        let bell = self.0.bell.get_or_init(Bell::default);
+        let line = self.0.line();
+        let bell = line.bell.get_or_init(Bell::default);
         loop {
             // The mark first: who settles after the look rings after the mark.
             let mark = bell.mark();
-            let bits = self.0.bits.fetch_or(LISTENED, Ordering::AcqRel);
+            let bits = line.bits.fetch_or(LISTENED, Ordering::AcqRel);
             let state = NoteState::of(bits);
             if state.is_final() {
                 return state;
@@ -95,6 +127,10 @@ impl Ticket {
 }
 
 impl Slip {
+    fn line(&self) -> &Line {
+        &self.page[self.at]
+    }
+
     /// Says how it ended. Only whoever owns the note does so, and only once.
     pub(super) fn settle(&self, end: NoteState) {
         let bits = match end {
@@ -103,9 +139,10 @@ impl Slip {
             NoteState::Expired => 2,
             NoteState::Refused => 3,
         };
-        let before = self.bits.swap(bits, Ordering::AcqRel);
+        let line = self.line();
+        let before = line.bits.swap(bits, Ordering::AcqRel);
         if before & LISTENED != 0
-            && let Some(bell) = self.bell.get()
+            && let Some(bell) = line.bell.get()
         {
             bell.ring();
         }

@@ -23,8 +23,9 @@ fn note(text: impl Into<String>) -> Note {
 }
 
 fn counted(mailbox: &Mailbox) -> usize {
-    let state = mailbox.state();
-    state.count + state.bytes + state.control
+    let mut state = mailbox.state();
+    mailbox.0.settle_room(&mut state);
+    (state.count + state.control) as usize + state.bytes
 }
 
 fn texts(notes: &[Note]) -> Vec<&str> {
