@@ -100,6 +100,7 @@ mod http;
 pub mod process;
 mod redact;
 mod registry;
+mod schema;
 mod scope;
 mod sink;
 // Floor 2: contracts.

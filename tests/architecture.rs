@@ -13,7 +13,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("environment", 0), ("error", 0), ("event", 0), ("id", 0), ("kept", 0), ("message", 0), ("options", 0), ("spec", 0),
     ("usage", 0),
     ("budget", 1), ("durable", 1), ("http", 1), ("process", 1), ("redact", 1), ("registry", 1),
-    ("scope", 1), ("sink", 1),
+    ("schema", 1), ("scope", 1), ("sink", 1),
     ("hook", 2), ("permission", 2), ("provider", 2), ("store", 2), ("tool", 2), ("trace", 2),
     ("backend", 3), // a landing above the other contracts
     ("dispatch", 4), ("settings", 4), ("transcript", 4), ("workspace", 4),

@@ -46,7 +46,7 @@ impl Session {
     ///
     /// Cancel safety: dropping it cancels the turn that runs.
     pub async fn ask_value(&mut self, message: impl Into<Message>, schema: Value) -> Result<Value> {
-        let check = jsonschema::validator_for(&schema).map_err(|error| {
+        let check = crate::schema::validator(&schema).map_err(|error| {
             Error::new(ErrorKind::Config, "the answer's schema is none")
                 .with_hint(error.to_string())
         })?;

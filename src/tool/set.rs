@@ -45,7 +45,7 @@ impl ToolSet {
                         .with_hint("use 1 to 64 letters, digits, `_` and `-`"),
                 );
             }
-            let schema = jsonschema::validator_for(&tool.spec().schema).map_err(|error| {
+            let schema = crate::schema::validator(&tool.spec().schema).map_err(|error| {
                 Error::new(ErrorKind::Config, format!("bad schema of tool: `{name}`"))
                     .with_hint(error.to_string())
             })?;

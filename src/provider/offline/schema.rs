@@ -115,7 +115,7 @@ pub(super) fn fill(schema: &Value, facts: &Facts, path: &str) -> Result<String, 
         return Err("the schema is not that of an object".into());
     };
     let filled = fill_object(schema, object, facts, path)?;
-    match jsonschema::validator_for(schema) {
+    match crate::schema::validator(schema) {
         Ok(validator) => match validator.validate(&filled) {
             Ok(()) => Ok(filled.to_string()),
             Err(error) => Err(format!("what I know does not fit the schema: {error}")),
@@ -341,7 +341,7 @@ fn fits(root: &Value, schema: &Value, value: &Value) -> bool {
             map.insert(key.into(), defs.clone());
         }
     }
-    jsonschema::validator_for(&part).is_ok_and(|validator| validator.is_valid(value))
+    crate::schema::validator(&part).is_ok_and(|validator| validator.is_valid(value))
 }
 
 /// Whether the schema names this type.
