@@ -42,10 +42,7 @@ fn main() {
     }
     let quick = std::env::args().any(|arg| arg == "--quick");
     let runs = if quick { 1 } else { RUNS };
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
     // Beside the build, because a folder for temporary files may be in memory.
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     println!("| row | floor | offshoot | ratio | target |\n|---|--:|--:|--:|--:|");
@@ -92,7 +89,7 @@ fn main() {
 /// For a profiler: the steps of one side, once.
 fn only(side: &str) {
     let home = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    let runtime = tokio::runtime::Runtime::new();
     let took = match side {
         "floor" => floor_steps(&home.path().join("floor.db"), &steps(STEPS)),
         _ => runtime

@@ -35,9 +35,10 @@ const LOOK: Duration = Duration::from_millis(100);
 /// Session logs in a file. Cheap to clone; every clone is the same store.
 ///
 /// All that is asked of it at the same time, by whatever session, is written in one transaction
-/// with one wait for the disk, by a thread of its own. Where one session alone appends, and the disk
-/// answers within half a millisecond on average, the append is made where it is called: that blocks
-/// its thread for so long, and saves the way to another thread and back, which takes as long again. Several processes may have the same store open; each session has one
+/// with one wait for the disk, by a thread of its own. Where one session alone appends, on a runtime
+/// of several threads, and the disk answers within half a millisecond on average, the append is made
+/// where it is called: that blocks one thread for so long as the disk takes, and saves the way to
+/// another thread and back, which takes as long again. Several processes may have the same store open; each session has one
 /// writer, whose process holds a lock on a file that the operating system frees when it dies.
 ///
 /// A store is a folder: `sessions.db` with SQLite's own `-wal` and `-shm`, a file `-head` that says

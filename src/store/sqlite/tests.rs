@@ -16,6 +16,11 @@ fn runtime() -> tokio::runtime::Runtime {
     builder.enable_all().build().unwrap()
 }
 
+fn threads() -> tokio::runtime::Runtime {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(1).enable_all().build().unwrap()
+}
+
 fn next(claim: &Claim, body: &str) -> Batch {
     let seq = claim.last + 1;
     let row = Row {
@@ -213,7 +218,7 @@ fn at_once(store: &SqliteStore, claim: &mut Claim) -> Option<Result<u64>> {
 fn who_writes_alone_on_a_quick_disk_is_answered_without_the_thread() {
     let home = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(home.path()).unwrap();
-    runtime().block_on(async {
+    threads().block_on(async {
         let a = SessionId::new("a");
         let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
         store.settled().await;
@@ -242,10 +247,38 @@ fn who_writes_alone_on_a_quick_disk_is_answered_without_the_thread() {
 }
 
 #[test]
+fn a_runtime_of_one_thread_is_not_blocked() {
+    let home = tempfile::tempdir().unwrap();
+    let store = SqliteStore::open(home.path()).unwrap();
+    let slow = |_: &mut work::Group<'_>| {
+        std::thread::sleep(Duration::from_millis(200));
+        Ok(())
+    };
+    let size = Size {
+        bytes: 1,
+        sync: true,
+    };
+    let asks = || async {
+        store.settled().await;
+        believes(&store, Duration::from_micros(50));
+        let since = Instant::now();
+        let answer = store.0.writer.ask_for(&SessionId::new("a"), size, slow);
+        let took = since.elapsed();
+        answer.await.unwrap();
+        took
+    };
+    let took = runtime().block_on(asks());
+    assert!(took < Duration::from_millis(100), "{took:?}");
+    // The same where others go on meanwhile.
+    let took = threads().block_on(asks());
+    assert!(took >= Duration::from_millis(200), "{took:?}");
+}
+
+#[test]
 fn what_waits_for_the_thread_is_not_overtaken() {
     let home = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(home.path()).unwrap();
-    runtime().block_on(async {
+    threads().block_on(async {
         let a = SessionId::new("a");
         let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
         believes(&store, Duration::from_micros(50));
@@ -267,7 +300,7 @@ fn what_waits_for_the_thread_is_not_overtaken() {
 fn who_panics_with_the_pen_leaves_it_to_the_thread() {
     let home = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(home.path()).unwrap();
-    runtime().block_on(async {
+    threads().block_on(async {
         let a = SessionId::new("a");
         let a = store.claim(&a, Claiming::IfFree).await.unwrap();
         store.settled().await;

@@ -9,7 +9,10 @@ use std::{
 };
 
 use futures::{FutureExt, future::BoxFuture};
-use tokio::sync::{oneshot, watch};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    sync::{oneshot, watch},
+};
 
 use super::{
     fault::Fault,
@@ -95,8 +98,8 @@ impl Writer {
     }
 
     /// As [`ask`](Self::ask), for what one session waits for. Done at once and here when nobody
-    /// else writes and the disk answers quickly: the way to a thread and back wakes two sleeping
-    /// cores, which takes as long as such a commit.
+    /// else writes, the disk answers quickly and the runtime has other threads: the way to a thread
+    /// and back wakes two sleeping cores, which takes as long as such a commit.
     pub(super) fn ask_for<T: Send + 'static>(
         &self,
         session: &SessionId,
@@ -118,6 +121,11 @@ impl Writer {
         session: &SessionId,
         work: impl FnMut(&mut Group<'_>) -> Result<T, Fault>,
     ) -> Option<Result<T>> {
+        // Who has one thread must never have it blocked.
+        let flavor = Handle::try_current().ok()?.runtime_flavor();
+        if matches!(flavor, RuntimeFlavor::CurrentThread) {
+            return None;
+        }
         // Poisoned: the thread sees to it.
         let mut pen = self.pen.try_lock().ok()?;
         if !pen.pace.suits(session, Instant::now()) || !self.queue.is_idle() {
