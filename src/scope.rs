@@ -254,8 +254,10 @@ impl Scope {
         let mut state = self.state();
         let id = state.next_wait;
         state.next_wait += 1;
-        // One at a time, as a rule.
-        state.waiting.reserve_exact(1);
+        if state.waiting.capacity() == 0 {
+            // One at a time, as a rule.
+            state.waiting.reserve_exact(1);
+        }
         state.waiting.push((id, what));
         drop(state);
         Waiting {

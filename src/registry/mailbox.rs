@@ -106,6 +106,7 @@ impl Mailbox {
         if matches!(refusal, Some(Reason::Notes | Reason::Bytes)) {
             // What nobody will read any more takes no room.
             expired = state.expire();
+            self.0.count(&state);
             refusal = state.refusal(&note, class);
         }
         let Some(reason) = refusal else {
@@ -217,12 +218,12 @@ impl Mailbox {
 
     /// Whether there is nothing to drain. Notes in flight are not counted.
     pub fn is_empty(&self) -> bool {
-        self.len() == 0
+        self.0.lying.load(Ordering::Acquire) == 0
     }
 
     /// How many notes can be drained.
     pub fn len(&self) -> usize {
-        self.0.lying.load(Ordering::Acquire)
+        self.state().notes().len()
     }
 
     /// How soon the most urgent note that can be drained wants to be heard.

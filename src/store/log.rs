@@ -35,7 +35,8 @@ const HAND_OVER: usize = 1024 * 1024;
 const ASKED_AGAIN: u32 = 5;
 const ASK_AFTER: Duration = Duration::from_millis(20);
 
-/// How long one answer of a store is waited for; what it was asked may happen all the same.
+/// How long one answer of a store is waited for; what it was asked may happen all the same. A store
+/// that does its work where it is asked is not cut off: while its disk hangs, so does who asked.
 pub const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// What an agent waits for before it goes on.

@@ -134,8 +134,8 @@ impl CompactionSettings {
     /// Where the lines are for a model.
     pub fn thresholds(&self, model: &Model) -> Thresholds {
         let mut window = model.prompt_window();
-        let mut ends = model.name.as_bytes().windows(4);
-        if ends.any(|end| end.eq_ignore_ascii_case(b"[1m]")) {
+        let mut marks = model.name.as_bytes().windows(4);
+        if marks.any(|mark| mark.eq_ignore_ascii_case(b"[1m]")) {
             window = match self.million {
                 true => MILLION,
                 false => window.min(WITHOUT_MILLION),

@@ -24,7 +24,7 @@ impl Drained {
     pub(super) fn new(mailbox: Mailbox, notes: VecDeque<Note>, tags: VecDeque<Tag>) -> Self {
         Self {
             mailbox,
-            // Nothing is moved: notes are only ever put in at the end of an empty row.
+            // Nothing is moved, unless some had come back.
             notes: notes.into(),
             tags,
             refused: BTreeSet::new(),

@@ -68,7 +68,7 @@ pub(super) struct Row {
     pub(super) slips: Slips,
     /// Whether a note may lie here whose time runs out.
     pub(super) timed: bool,
-    /// How many lay here when it was drained last.
+    /// How many lay here when they were last taken out.
     pub(super) batch: usize,
 }
 

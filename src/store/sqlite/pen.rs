@@ -22,8 +22,8 @@ use crate::{
     id::SessionId,
 };
 
-/// Pages in SQLite's own log after which they go to their place in the database, while nobody waits
-/// for it. A short log is soon written over from its beginning, which costs a quarter less than
+/// Pages in SQLite's own log after which they go to their place in the database, once who asked for
+/// the commit is answered. A short log is soon written over from its beginning, which costs a quarter less than
 /// making it longer.
 const CHECKPOINT: u32 = 500;
 
@@ -165,19 +165,21 @@ impl Pen {
     }
 
     /// Whether pages wait to be moved.
-    pub(super) fn checkpoint_due(&self) -> bool {
-        self.pages.load(Relaxed) >= self.due
+    pub(super) fn checkpoint_due(&mut self) -> bool {
+        let pages = self.pages.load(Relaxed);
+        if pages < CHECKPOINT {
+            // It begins anew: what stood in the way of the last checkpoint is gone.
+            self.due = CHECKPOINT;
+        }
+        pages >= self.due
     }
 
     /// Moves pages to their place if enough wait, as far as no reader needs the older ones.
     pub(super) fn checkpoint(&mut self) {
-        let pages = self.pages.load(Relaxed);
-        if pages < CHECKPOINT {
-            self.due = CHECKPOINT;
-        }
-        if pages < self.due {
+        if !self.checkpoint_due() {
             return;
         }
+        let pages = self.pages.load(Relaxed);
         if let Some(conn) = &self.conn {
             let moved = conn.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| {
                 Ok((row.get::<_, i64>(1)?, row.get::<_, i64>(2)?))
@@ -185,7 +187,7 @@ impl Pen {
             // Where it failed, or a reader stood in its way, not with every commit again. Nothing
             // depends on it: what was committed is read from SQLite's own log as well.
             self.due = match moved {
-                Ok((of, moved)) if of == moved => CHECKPOINT,
+                Ok((of, moved)) if of >= 0 && of == moved => CHECKPOINT,
                 _ => pages.saturating_add(CHECKPOINT),
             };
             if self.due == CHECKPOINT {

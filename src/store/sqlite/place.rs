@@ -247,7 +247,7 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 }
 
 /// SQLite creates no database: an empty one must never take the place of one that is gone. A
-/// connection belongs to one thread, so it needs no lock of its own.
+/// connection is used by one thread at a time, so it needs no lock of its own.
 fn flags() -> OpenFlags {
     OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX
 }

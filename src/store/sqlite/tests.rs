@@ -18,7 +18,7 @@ fn runtime() -> tokio::runtime::Runtime {
 
 fn threads() -> tokio::runtime::Runtime {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(1).enable_all().build().unwrap()
+    builder.worker_threads(2).enable_all().build().unwrap()
 }
 
 fn next(claim: &Claim, body: &str) -> Batch {
@@ -251,7 +251,7 @@ fn a_runtime_of_one_thread_is_not_blocked() {
     let home = tempfile::tempdir().unwrap();
     let store = SqliteStore::open(home.path()).unwrap();
     let slow = |_: &mut work::Group<'_>| {
-        std::thread::sleep(Duration::from_millis(200));
+        std::thread::sleep(Duration::from_millis(500));
         Ok(())
     };
     let size = Size {
@@ -268,10 +268,10 @@ fn a_runtime_of_one_thread_is_not_blocked() {
         took
     };
     let took = runtime().block_on(asks());
-    assert!(took < Duration::from_millis(100), "{took:?}");
+    assert!(took < Duration::from_millis(400), "{took:?}");
     // The same where others go on meanwhile.
     let took = threads().block_on(asks());
-    assert!(took >= Duration::from_millis(200), "{took:?}");
+    assert!(took >= Duration::from_millis(500), "{took:?}");
 }
 
 #[test]
@@ -346,21 +346,27 @@ fn the_thread_has_whatever_is_slow_or_comes_together() {
 }
 
 #[test]
-fn pages_go_to_their_place_while_nobody_waits() {
-    let home = tempfile::tempdir().unwrap();
-    let store = SqliteStore::open(home.path()).unwrap();
-    let wal = home.path().join("sessions.db-wal");
-    runtime().block_on(async {
-        let a = SessionId::new("a");
-        let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
-        let body = "x".repeat(20_000);
-        for _ in 0..400 {
-            let batch = next(&a, &body);
-            let sum = batch.rows[0].sum;
-            (a.last, a.sum) = (store.append(&a, batch).await.unwrap(), sum);
-        }
-    });
-    let length = std::fs::metadata(wal).unwrap().len();
-    // Eight million bytes went through it.
-    assert!(length < 5_000_000, "{length}");
+fn pages_go_to_their_place_when_enough_wait() {
+    // By the thread, and by who asks.
+    for (runtime, at_once) in [(runtime(), false), (threads(), true)] {
+        let home = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(home.path()).unwrap();
+        let wal = home.path().join("sessions.db-wal");
+        let length = || std::fs::metadata(&wal).unwrap().len();
+        runtime.block_on(async {
+            let a = SessionId::new("a");
+            let mut a = store.claim(&a, Claiming::IfFree).await.unwrap();
+            let body = "x".repeat(20_000);
+            for _ in 0..400 {
+                let batch = next(&a, &body);
+                let sum = batch.rows[0].sum;
+                if at_once {
+                    believes(&store, Duration::from_micros(50));
+                }
+                (a.last, a.sum) = (store.append(&a, batch).await.unwrap(), sum);
+            }
+        });
+        // Eight million bytes went through it.
+        assert!(length() < 5_000_000, "{}", length());
+    }
 }

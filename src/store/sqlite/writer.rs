@@ -10,7 +10,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::{
-    runtime::{Handle, RuntimeFlavor},
+    runtime::Handle,
     sync::{oneshot, watch},
 };
 
@@ -38,13 +38,13 @@ const WEIGHT: usize = 256;
 /// Bytes of work that are written where they are asked to be, at most.
 const AT_ONCE_BYTES: usize = 64 * 1024;
 
-/// The thread, as the store sees it.
+/// The writing, as the store sees it.
 #[derive(Debug)]
 pub(super) struct Writer {
     queue: Arc<Queue<Box<dyn Job>>>,
-    /// Held while a transaction is made; in the order queue after pen.
+    /// Held while a transaction is made. It is locked before the queue, never the other way round.
     pub(super) pen: Arc<Mutex<Pen>>,
-    /// Changes with each commit of this thread.
+    /// Changes with each commit of this process.
     commits: watch::Sender<u64>,
     thread: Option<JoinHandle<()>>,
 }
@@ -122,8 +122,8 @@ impl Writer {
         work: impl FnMut(&mut Group<'_>) -> Result<T, Fault>,
     ) -> Option<Result<T>> {
         // Who has one thread must never have it blocked.
-        let flavor = Handle::try_current().ok()?.runtime_flavor();
-        if matches!(flavor, RuntimeFlavor::CurrentThread) {
+        let threads = Handle::try_current().ok()?.metrics().num_workers();
+        if threads < 2 {
             return None;
         }
         // Poisoned: the thread sees to it.
@@ -135,8 +135,8 @@ impl Writer {
         let due = pen.checkpoint_due();
         drop(pen);
         if due {
-            // The thread moves the pages; nobody waits for it.
-            drop(self.ask(Size::default(), |_| Ok(())));
+            // The thread moves the pages. Full or closed, it does so after what it has to do anyway.
+            let _ = self.queue.push(0, Box::new(Nudge));
         }
         done
     }
@@ -194,10 +194,37 @@ pub(super) trait Job: Send + Any {
     fn sync(&self) -> bool;
     /// Whose it is, if it is one session's.
     fn session(&self) -> Option<&SessionId>;
+    /// Whether there is anything to write.
+    fn is_work(&self) -> bool {
+        true
+    }
     /// Does it; fails only where the transaction must be undone.
     fn run(&mut self, group: &mut Group<'_>) -> Result<(), Fault>;
     /// Tells its result, or why there is none.
     fn answer(self: Box<Self>, failed: Option<Error>);
+}
+
+/// Wakes the thread, which looks by itself what there is to do.
+struct Nudge;
+
+impl Job for Nudge {
+    fn sync(&self) -> bool {
+        false
+    }
+
+    fn session(&self) -> Option<&SessionId> {
+        None
+    }
+
+    fn is_work(&self) -> bool {
+        false
+    }
+
+    fn run(&mut self, _: &mut Group<'_>) -> Result<(), Fault> {
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, _: Option<Error>) {}
 }
 
 struct Typed<T, F> {
@@ -258,6 +285,10 @@ fn held(pen: &Mutex<Pen>) -> MutexGuard<'_, Pen> {
 
 /// Does all of it, and says of each piece whether it failed with its transaction.
 fn write(pen: &mut Pen, mut jobs: Vec<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, Vec<Option<Error>>) {
+    if !jobs.iter().any(|job| job.is_work()) {
+        let failed = vec![None; jobs.len()];
+        return (jobs, failed);
+    }
     let failed = match attempt(pen, &mut jobs) {
         Err(_) if jobs.len() > 1 => jobs
             .iter_mut()

@@ -63,6 +63,56 @@ fn a_refused_note_is_neither_inserted_nor_comes_back() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_refused_note_that_threw_out_an_old_one_leaves_an_empty_box() {
+    let mailbox = Mailbox::new();
+    let second = Duration::from_secs(1);
+    let old = mailbox.push_for(note("old"), second).unwrap();
+    tokio::time::advance(second).await;
+    assert!(mailbox.push(note("x".repeat(MAX_BYTES))).is_err());
+    assert_eq!(old.state(), NoteState::Expired);
+    assert!(mailbox.is_empty());
+    assert_eq!((mailbox.len(), counted(&mailbox)), (0, 0));
+}
+
+#[test]
+fn notes_of_all_urgencies_keep_their_order_and_their_tickets() {
+    let mailbox = Mailbox::new();
+    let urgencies = [Urgency::WhenIdle, Urgency::Interrupt, Urgency::NextStep];
+    let tickets: Vec<_> = (0..60)
+        .map(|n| {
+            let mut note = note(n.to_string());
+            note.urgency = urgencies[n % 3];
+            mailbox.push(note).unwrap()
+        })
+        .collect();
+    // Some go back, between others that have come meanwhile.
+    let urgent = mailbox.drain_until(Urgency::Interrupt);
+    mailbox.push(note("60")).unwrap();
+    drop(urgent);
+    let numbers = |notes: &[Note]| -> Vec<usize> {
+        notes
+            .iter()
+            .map(|note| note.text.parse().unwrap())
+            .collect()
+    };
+    let soon = mailbox.drain_until(Urgency::NextStep);
+    let expected: Vec<_> = (0..=60).filter(|n| *n == 60 || n % 3 != 0).collect();
+    assert_eq!(numbers(&soon.ack()), expected);
+    let told = |n: usize| tickets[n].state();
+    for n in 0..60 {
+        let end = if n % 3 == 0 {
+            NoteState::Queued
+        } else {
+            NoteState::Inserted
+        };
+        assert_eq!(told(n), end, "{n}");
+    }
+    let rest = mailbox.drain().ack();
+    assert_eq!(numbers(&rest), (0..60).step_by(3).collect::<Vec<_>>());
+    assert_eq!(counted(&mailbox), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_note_whose_time_ran_out_is_not_handed_out() {
     let mailbox = Mailbox::new();
     let second = Duration::from_secs(1);
