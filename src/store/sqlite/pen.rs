@@ -27,6 +27,15 @@ use crate::{
 /// making it longer.
 const CHECKPOINT: u32 = 500;
 
+/// When a commit is on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flush {
+    /// Before it is answered.
+    Now,
+    /// With the next one that is, or when the operating system comes to it.
+    Later,
+}
+
 /// What the writing needs.
 #[derive(Debug)]
 pub(super) struct Pen {
@@ -34,8 +43,8 @@ pub(super) struct Pen {
     /// Nothing after a failure that may have left it in disorder.
     conn: Option<Connection>,
     head: Option<Head>,
-    /// Whether commits wait for the disk.
-    full: bool,
+    /// What the connection was told last.
+    flush: Flush,
     memo: Memo,
     commits: watch::Sender<u64>,
     /// Pages in SQLite's own log, as of the last commit.
@@ -52,7 +61,7 @@ impl Pen {
             place: place.clone(),
             conn: None,
             head: None,
-            full: false,
+            flush: Flush::Later,
             memo: Memo::default(),
             commits,
             pages: Arc::default(),
@@ -66,15 +75,15 @@ impl Pen {
     /// One transaction, whole or not at all.
     pub(super) fn transaction(
         &mut self,
-        sync: bool,
+        flush: Flush,
         session: Option<SessionId>,
         work: impl FnMut(&mut Group<'_>) -> Result<(), Fault>,
     ) -> Result<()> {
         let begun = Instant::now();
         self.connect()?;
-        let done = self.begin(sync).and_then(|()| self.rest(sync, work));
+        let done = self.begin(flush).and_then(|()| self.rest(flush, work));
         let done = done.map_err(|fault| self.failed(fault));
-        if sync {
+        if flush == Flush::Now {
             self.pace.note(session, begun.elapsed());
         }
         done
@@ -91,7 +100,7 @@ impl Pen {
         // The thread opens it again, which may take its time.
         let conn = self.conn.as_ref()?;
         let _ = conn.busy_timeout(Duration::ZERO);
-        let first = self.begin(true);
+        let first = self.begin(Flush::Now);
         if let Some(conn) = &self.conn {
             let _ = conn.busy_timeout(PATIENCE);
         }
@@ -102,7 +111,7 @@ impl Pen {
         }
         let mut found = None;
         let done = first.and_then(|()| {
-            self.rest(true, |group| match work(group) {
+            self.rest(Flush::Now, |group| match work(group) {
                 Ok(value) => {
                     found = Some(Ok(value));
                     Ok(())
@@ -120,15 +129,15 @@ impl Pen {
         Some(done.and_then(|()| found.unwrap_or_else(undone)))
     }
 
-    fn begin(&mut self, sync: bool) -> Result<(), Fault> {
+    fn begin(&mut self, flush: Flush) -> Result<(), Fault> {
         let conn = open(&self.conn)?;
-        if sync != self.full {
-            let text = match sync {
-                true => "PRAGMA synchronous = FULL",
-                false => "PRAGMA synchronous = NORMAL",
+        if self.flush != flush {
+            let text = match flush {
+                Flush::Now => "PRAGMA synchronous = FULL",
+                Flush::Later => "PRAGMA synchronous = NORMAL",
             };
             conn.execute_batch(text)?;
-            self.full = sync;
+            self.flush = flush;
         }
         conn.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         Ok(())
@@ -136,7 +145,7 @@ impl Pen {
 
     fn rest(
         &mut self,
-        sync: bool,
+        flush: Flush,
         mut work: impl FnMut(&mut Group<'_>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
         let conn = open(&self.conn)?;
@@ -144,7 +153,7 @@ impl Pen {
         work(&mut group)?;
         let commits = group.finish()?;
         conn.prepare_cached("COMMIT")?.execute([])?;
-        if let (true, Some(head)) = (sync, &mut self.head) {
+        if let (Flush::Now, Some(head)) = (flush, &mut self.head) {
             // Where it cannot be written, what it guards is kept all the same.
             let _ = head.write(commits);
         }
@@ -208,7 +217,7 @@ impl Pen {
             Ok(())
         };
         conn.wal_hook(Some(count)).map_err(told)?;
-        self.full = false;
+        self.flush = Flush::Later;
         let mut head = self.place.head()?;
         let totals = super::entry::Totals::read(&conn).map_err(told)?;
         let found = totals.commits.cast_unsigned();

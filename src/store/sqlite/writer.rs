@@ -16,7 +16,7 @@ use tokio::{
 
 use super::{
     fault::Fault,
-    pen::Pen,
+    pen::{Flush, Pen},
     place::Place,
     queue::{Queue, Taker},
     work::Group,
@@ -301,9 +301,12 @@ fn write(pen: &mut Pen, mut jobs: Vec<Box<dyn Job>>) -> (Vec<Box<dyn Job>>, Vec<
 
 /// All of them in one transaction, or none.
 fn attempt(pen: &mut Pen, jobs: &mut [Box<dyn Job>]) -> Result<()> {
-    let sync = jobs.iter().any(|job| job.sync());
+    let flush = match jobs.iter().any(|job| job.sync()) {
+        true => Flush::Now,
+        false => Flush::Later,
+    };
     let session = jobs.iter().rev().find_map(|job| job.session()).cloned();
-    pen.transaction(sync, session, |group| {
+    pen.transaction(flush, session, |group| {
         jobs.iter_mut().try_for_each(|job| job.run(group))
     })
 }
