@@ -1,4 +1,4 @@
-//! How many tokens a message is: OpenAI's own encodings for its models, an estimate for all others.
+//! How many tokens a message is: OpenAI's own encoding for its models, an estimate for all others.
 //! Refuses to count what a vendor has counted, and to trust a tokenizer with text of any shape.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -29,16 +29,15 @@ enum Scale {
     #[default]
     Estimate,
     #[cfg(feature = "tiktoken")]
-    Cl100k,
-    #[cfg(feature = "tiktoken")]
     O200k,
 }
 
 /// How many variants [`Scale`] can have.
-const SCALES: usize = 3;
+const SCALES: usize = 2;
 
 impl Counter {
-    /// The best counter for a model: exact for OpenAI's own models, an estimate for all others.
+    /// The best counter for a model: exact for OpenAI's own models since GPT-4o, an estimate for all
+    /// others.
     ///
     /// Nothing is loaded before the first count.
     pub fn for_model(model: &Model) -> Self {
@@ -111,8 +110,6 @@ impl Counter {
         match self.scale {
             Scale::Estimate => self.estimated(text, chars_per_token),
             #[cfg(feature = "tiktoken")]
-            Scale::Cl100k => exact(tiktoken_rs::cl100k_base_singleton(), text),
-            #[cfg(feature = "tiktoken")]
             Scale::O200k => exact(tiktoken_rs::o200k_base_singleton(), text),
         }
     }
@@ -150,16 +147,16 @@ fn encoding_of(name: &str, other: Scale) -> Scale {
     const ROWS: &[(&str, Scale)] = &[
         ("gpt-4o", Scale::O200k),
         ("gpt-4.", Scale::O200k),
-        ("gpt-4", Scale::Cl100k),
-        ("gpt-3.5", Scale::Cl100k),
-        ("gpt-35", Scale::Cl100k),
+        // Of an older encoding, whose table would make every program 1.6 MB larger.
+        ("gpt-4", Scale::Estimate),
+        ("gpt-3.5", Scale::Estimate),
+        ("gpt-35", Scale::Estimate),
         ("gpt-", Scale::O200k),
         ("chatgpt-", Scale::O200k),
         ("codex", Scale::O200k),
         ("o1", Scale::O200k),
         ("o3", Scale::O200k),
         ("o4", Scale::O200k),
-        ("text-embedding-", Scale::Cl100k),
     ];
     // `openrouter`-like routers write `openai/gpt-5`; fine-tuned models are `ft:gpt-4o:org::id`.
     let name = name.strip_prefix("ft:").unwrap_or(name);
