@@ -38,7 +38,7 @@ const LOOK: Duration = Duration::from_millis(100);
 /// with one wait for the disk, by a thread of its own. Where one session alone appends, on a runtime
 /// of several threads, and the disk answers within half a millisecond on average, the append is made
 /// where it is called: that blocks one thread for so long as the disk takes, and saves the way to
-/// another thread and back, which takes as long again. Several processes may have the same store open; each session has one
+/// another thread and back. Several processes may have the same store open; each session has one
 /// writer, whose process holds a lock on a file that the operating system frees when it dies.
 ///
 /// A store is a folder: `sessions.db` with SQLite's own `-wal` and `-shm`, a file `-head` that says

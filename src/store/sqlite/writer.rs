@@ -99,7 +99,7 @@ impl Writer {
 
     /// As [`ask`](Self::ask), for what one session waits for. Done at once and here when nobody
     /// else writes, the disk answers quickly and the runtime has other threads: the way to a thread
-    /// and back wakes two sleeping cores, which takes as long as such a commit.
+    /// and back wakes two sleeping cores.
     pub(super) fn ask_for<T: Send + 'static>(
         &self,
         session: &SessionId,
