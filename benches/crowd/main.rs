@@ -1,9 +1,8 @@
 //! What a crowd of idle agents costs: the memory of each, and the way from a note to its next turn.
 //! Refuses connections: the model answers from memory, so that what is measured is the agents.
 
-#[allow(dead_code, reason = "each bench reads its part")]
-#[path = "../shared/measure.rs"]
-mod measure;
+#[path = "../shared/memory.rs"]
+mod memory;
 
 use std::{
     sync::{Arc, Mutex},
@@ -42,9 +41,9 @@ fn main() {
         let mut crowd = Crowd::new();
         // What is made once belongs to nobody.
         crowd.add(10).await;
-        let before = measure::rss_kib();
+        let before = memory::rss_kib();
         crowd.add(held).await;
-        let each = (measure::rss_kib() - before) / held as f64;
+        let each = (memory::rss_kib() - before) / held as f64;
         if only.is_some() {
             return println!("{each:.2} KiB each");
         }

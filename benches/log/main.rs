@@ -1,10 +1,11 @@
 //! What the session log in a file costs: a step's append, a hundred sessions at once, a cold recall.
 //! Refuses figures without a floor: each append stands beside bare rusqlite on the same disk.
 
+#[path = "../shared/cpu.rs"]
+mod cpu;
 mod loops;
-#[allow(dead_code, reason = "each bench reads its part")]
-#[path = "../shared/measure.rs"]
-mod measure;
+#[path = "../shared/memory.rs"]
+mod memory;
 
 use std::{
     path::Path,
@@ -63,7 +64,13 @@ fn main() {
         wall(&floor),
         wall(&ours),
     );
-    row("the same, CPU µs", each, "1.3", cpu(&floor), cpu(&ours));
+    row(
+        "the same, CPU µs",
+        each,
+        "1.3",
+        cpu_time(&floor),
+        cpu_time(&ours),
+    );
     let (mut floor, mut ours) = (Vec::new(), Vec::new());
     for run in 0..=runs {
         let steps = steps(SESSIONS * EACH);
@@ -81,7 +88,13 @@ fn main() {
         wall(&floor),
         wall(&ours),
     );
-    row("the same, CPU µs", each, "1.3", cpu(&floor), cpu(&ours));
+    row(
+        "the same, CPU µs",
+        each,
+        "1.3",
+        cpu_time(&floor),
+        cpu_time(&ours),
+    );
     recall_row(&runtime, home.path(), runs);
     loop_rows(home.path(), runs);
 }
@@ -135,7 +148,7 @@ fn wall(took: &[Took]) -> Duration {
     median(took.iter().map(|took| took.0))
 }
 
-fn cpu(took: &[Took]) -> Duration {
+fn cpu_time(took: &[Took]) -> Duration {
     median(took.iter().map(|took| took.1))
 }
 
@@ -276,11 +289,11 @@ async fn our_steps(path: &Path, steps: Vec<Vec<Row>>) -> Took {
     let store = SqliteStore::open(path).unwrap();
     let claim = store.claim(&SessionId::random(), Claiming::IfFree);
     let claim = claim.await.unwrap();
-    let (wall, before) = (Instant::now(), measure::cpu_now());
+    let (wall, used) = (Instant::now(), cpu::counted());
     for step in steps {
         store.append(&claim, batch(&claim, step)).await.unwrap();
     }
-    (wall.elapsed(), measure::cpu_now() - before)
+    (wall.elapsed(), used())
 }
 
 async fn our_sessions(path: &Path) -> Took {
@@ -290,14 +303,14 @@ async fn our_sessions(path: &Path) -> Took {
         let claim = store.claim(&SessionId::random(), Claiming::IfFree);
         sessions.push((claim.await.unwrap(), steps(EACH)));
     }
-    let (wall, before) = (Instant::now(), measure::cpu_now());
+    let (wall, used) = (Instant::now(), cpu::counted());
     let all = sessions.into_iter().map(async |(claim, steps)| {
         for step in steps {
             store.append(&claim, batch(&claim, step)).await.unwrap();
         }
     });
     futures::future::join_all(all).await;
-    (wall.elapsed(), measure::cpu_now() - before)
+    (wall.elapsed(), used())
 }
 
 /// Recalls a long log in a process that has done nothing else.
@@ -361,11 +374,11 @@ fn recall_alone(path: &Path) {
 }
 
 fn timed(work: impl FnOnce()) -> Took {
-    let (wall, before) = (Instant::now(), measure::cpu_now());
+    let (wall, used) = (Instant::now(), cpu::counted());
     work();
-    (wall.elapsed(), measure::cpu_now() - before)
+    (wall.elapsed(), used())
 }
 
 fn rss_mib() -> f64 {
-    measure::rss_kib() / 1024.0
+    memory::rss_kib() / 1024.0
 }

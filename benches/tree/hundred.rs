@@ -9,7 +9,7 @@ use offshoot::{
 };
 
 use crate::{
-    floor, measure, parent,
+    cpu, floor, parent,
     server::{CALLS, CREW, Server},
 };
 
@@ -43,8 +43,9 @@ fn measured(server: &Server, work: impl Future<Output = ()>) -> Run {
         .unwrap();
     server.most();
     let began = Instant::now();
-    let cpu = measure::cpu(|| runtime.block_on(work));
-    let wall = began.elapsed();
+    let used = cpu::counted();
+    runtime.block_on(work);
+    let (cpu, wall) = (used(), began.elapsed());
     assert_eq!(server.most(), CALLS, "streams open at once");
     Run { cpu, wall }
 }

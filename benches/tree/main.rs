@@ -4,14 +4,15 @@
 mod cancel;
 mod children;
 mod clock;
+#[path = "../shared/cpu.rs"]
+mod cpu;
 mod depth;
 #[path = "../turns/floors/obvious.rs"]
 mod floor;
 mod hundred;
 mod mail;
-#[allow(dead_code, reason = "each bench reads its part")]
-#[path = "../shared/measure.rs"]
-mod measure;
+#[path = "../shared/memory.rs"]
+mod memory;
 mod parent;
 mod server;
 mod spawn;
@@ -40,8 +41,8 @@ fn main() {
     println!("| row | floor | offshoot | ratio | target |\n|---|--:|--:|--:|--:|");
     let runtime = runtime();
     // First, because what later rows free would be used again and count for nothing.
-    let (before, tree) = (measure::rss_kib(), runtime.block_on(children::alive()));
-    let each = (measure::rss_kib() - before) / CHILDREN as f64;
+    let (before, tree) = (memory::rss_kib(), runtime.block_on(children::alive()));
+    let each = (memory::rss_kib() - before) / CHILDREN as f64;
     drop(tree);
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
     let floor = median(runs, || runtime.block_on(spawn::floor()));
@@ -53,10 +54,14 @@ fn main() {
         "10 µs",
     );
     let floor = median(runs, || {
-        measure::cpu(|| runtime.block_on(children::floor(CHILDREN)))
+        let used = cpu::counted();
+        runtime.block_on(children::floor(CHILDREN));
+        used()
     });
     let ours = median(runs, || {
-        measure::cpu(|| runtime.block_on(children::ours(CHILDREN)))
+        let used = cpu::counted();
+        runtime.block_on(children::ours(CHILDREN));
+        used()
     });
     let each_of = |time: Duration| micros(time) / CHILDREN as f64;
     row(

@@ -3,13 +3,17 @@
 
 mod apart;
 mod count;
+#[path = "../shared/cpu.rs"]
+mod cpu;
 mod floors;
 mod gate;
-#[path = "../shared/measure.rs"]
-mod measure;
+#[path = "../shared/memory.rs"]
+mod memory;
 mod rows;
 mod server;
 mod side;
+#[path = "../shared/spread.rs"]
+mod spread;
 
 /// How often each thing is measured.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -32,7 +36,7 @@ fn main() {
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();
-    measure::many_files();
+    many_files();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let args: Vec<&str> = args.iter().map(String::as_str).collect();
     let has = |word: &str| args.contains(&word);
@@ -60,6 +64,14 @@ fn main() {
     if !missed.is_empty() {
         println!("\nabove target: {}", missed.join("; "));
     }
+}
+
+/// Lets this process open as many files as it may.
+fn many_files() {
+    use rustix::process::{Resource, getrlimit, setrlimit};
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 fn runtime() -> tokio::runtime::Runtime {

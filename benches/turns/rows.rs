@@ -6,9 +6,11 @@ use tokio::runtime::Runtime;
 use crate::{
     Pace,
     apart::{Server, number},
-    measure::{Spread, cpu, millis, rss_kib},
+    cpu,
+    memory::rss_kib,
     runtime,
     side::{Client, Side},
+    spread::{Spread, millis},
 };
 
 /// One row: what is run, and how much CPU it may cost as a share of the obvious floor's.
@@ -59,9 +61,9 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
     for row in ROWS {
         let measure = |side: Side| {
             let (runtime, client) = warm(side, &server.url);
-            millis(cpu(|| {
-                std::hint::black_box(runtime.block_on(client.run(row.prompt, 1, 1)));
-            }))
+            let used = cpu::counted();
+            std::hint::black_box(runtime.block_on(client.run(row.prompt, 1, 1)));
+            millis(used())
         };
         // The first round warms up.
         let rounds = pace.rounds(row.rounds) + 1;
@@ -133,11 +135,10 @@ pub(crate) fn crowd(side: &str, url: &str, many: &str) {
     let many = many.parse().unwrap();
     let prompt = format!("crowd {many}");
     let (runtime, client) = warm(Side::named(side), url);
-    let took = millis(cpu(|| {
-        let crowd = client.crowd(&prompt, many, CROWD_TURNS);
-        std::hint::black_box(runtime.block_on(crowd));
-    }));
-    println!("{took}");
+    let used = cpu::counted();
+    let crowd = client.crowd(&prompt, many, CROWD_TURNS);
+    std::hint::black_box(runtime.block_on(crowd));
+    println!("{}", millis(used()));
 }
 
 /// A client that has been made and has had one short answer.

@@ -2,10 +2,11 @@
 //! Refuses wall time; each side starts cold in a process of its own, handshakes and all.
 
 mod bare;
-#[allow(dead_code, reason = "each bench reads its part")]
-#[path = "../shared/measure.rs"]
-mod measure;
+#[path = "../shared/cpu.rs"]
+mod cpu;
 mod server;
+#[path = "../shared/spread.rs"]
+mod spread;
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -16,7 +17,7 @@ use std::{
 use futures::StreamExt;
 use offshoot::{Agent, EventKind, Session, provider::Anthropic};
 
-use self::measure::{Spread, cpu_now, millis};
+use self::spread::{Spread, millis};
 
 const SESSIONS: usize = 100;
 const TURNS: usize = 3;
@@ -34,9 +35,9 @@ fn main() {
         ["serve", folder] => runtime().block_on(server::serve(folder, SESSIONS)),
         ["cpu", side, url] => {
             // Not where instructions are counted: valgrind knows no vDSO to ask for the time.
-            let before = millis(cpu_now());
+            let used = cpu::counted();
             once(side, url, SESSIONS);
-            println!("{}", millis(cpu_now()) - before);
+            println!("{}", millis(used()));
         }
         ["count", side, url] => once(side, url, SESSIONS),
         ["start", side, url] => once(side, url, 0),
