@@ -92,3 +92,24 @@ impl Drop for Progress {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_comes_after_a_second_and_knows_how_far_it_is() {
+        let mut progress = Progress::new("working", 10);
+        progress.add(3);
+        assert!(progress.bar.is_none(), "not yet a second");
+        progress.began -= SHOWN_AFTER + LOOK;
+        progress.add(4);
+        let bar = progress.bar.as_ref().unwrap();
+        assert_eq!((bar.position(), bar.length()), (7, Some(10)));
+        progress.add(40);
+        assert_eq!(progress.bar.as_ref().unwrap().position(), 10);
+        let bar = progress.bar.clone().unwrap();
+        drop(progress);
+        assert!(bar.is_finished());
+    }
+}

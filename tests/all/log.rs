@@ -4,6 +4,7 @@
 mod around;
 mod boundaries;
 mod doubt;
+mod durability;
 mod faults;
 mod fork;
 mod format;

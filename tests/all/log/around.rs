@@ -31,6 +31,14 @@ pub(super) fn around<F>(inner: Arc<dyn Store>, append: F) -> Arc<dyn Store>
 where
     F: Fn(u64, &dyn Fn() -> Answer) -> Answer + Send + Sync + 'static,
 {
+    around_batches(inner, move |number, _, inner| append(number, inner))
+}
+
+/// As [`around`], and it sees what is appended.
+pub(super) fn around_batches<F>(inner: Arc<dyn Store>, append: F) -> Arc<dyn Store>
+where
+    F: Fn(u64, &Batch, &dyn Fn() -> Answer) -> Answer + Send + Sync + 'static,
+{
     Arc::new(Around {
         inner,
         appends: AtomicU64::new(0),
@@ -46,11 +54,11 @@ impl<F> fmt::Debug for Around<F> {
 
 impl<F> Store for Around<F>
 where
-    F: Fn(u64, &dyn Fn() -> Answer) -> Answer + Send + Sync + 'static,
+    F: Fn(u64, &Batch, &dyn Fn() -> Answer) -> Answer + Send + Sync + 'static,
 {
     fn append(&self, claim: &Claim, batch: Batch) -> Answer {
         let number = self.appends.fetch_add(1, SeqCst) + 1;
-        (self.append)(number, &|| self.inner.append(claim, batch.clone()))
+        (self.append)(number, &batch, &|| self.inner.append(claim, batch.clone()))
     }
     fn claim(&self, id: &SessionId, claiming: Claiming) -> BoxFuture<'static, Result<Claim>> {
         self.inner.claim(id, claiming)
