@@ -247,9 +247,7 @@ impl Mailbox {
         let mut state = self.state();
         state.open = Openness::Shut;
         let (notes, tags) = state.take();
-        for (note, tag) in notes.iter().zip(&tags) {
-            state.release(note, tag.class);
-        }
+        self.0.leave(notes.iter().zip(&tags));
         self.0.count(&state);
         self.tell_end(state);
         settle(tags.into_iter().map(|tag| tag.slip));

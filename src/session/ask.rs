@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     event::StopReason,
     message::{Message, Part},
+    schema,
     tool::schema_of,
 };
 
@@ -46,7 +47,7 @@ impl Session {
     ///
     /// Cancel safety: dropping it cancels the turn that runs.
     pub async fn ask_value(&mut self, message: impl Into<Message>, schema: Value) -> Result<Value> {
-        let check = crate::schema::validator(&schema).map_err(|error| {
+        let check = schema::validator(&schema).map_err(|error| {
             Error::new(ErrorKind::Config, "the answer's schema is none")
                 .with_hint(error.to_string())
         })?;

@@ -11,6 +11,7 @@ use crate::{
     error::{Error, ErrorKind, Result},
     kept::Kept,
     message::ToolCall,
+    schema,
 };
 
 /// The tools that one agent may call, sorted by name so that requests stay byte-stable.
@@ -45,7 +46,7 @@ impl ToolSet {
                         .with_hint("use 1 to 64 letters, digits, `_` and `-`"),
                 );
             }
-            let schema = crate::schema::validator(&tool.spec().schema).map_err(|error| {
+            let schema = schema::validator(&tool.spec().schema).map_err(|error| {
                 Error::new(ErrorKind::Config, format!("bad schema of tool: `{name}`"))
                     .with_hint(error.to_string())
             })?;

@@ -49,8 +49,8 @@ impl Drained {
             return notes;
         }
         self.mailbox.0.leave(notes.iter().zip(&tags));
-        let mut kept = tags.iter().map(|tag| !self.refused.contains(&tag.number));
         if !self.refused.is_empty() {
+            let mut kept = tags.iter().map(|tag| !self.refused.contains(&tag.number));
             notes.retain(|_| kept.next().unwrap_or(true));
         }
         for tag in tags {
