@@ -21,6 +21,11 @@ pub(crate) fn own() -> String {
 
 /// What this program prints when it is run with these words, as a number.
 pub(crate) fn number(words: &[&str]) -> f64 {
+    numbers(words)[0]
+}
+
+/// As [`number`], for more than one.
+pub(crate) fn numbers(words: &[&str]) -> Vec<f64> {
     let output = command(&own()).args(words).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(
@@ -28,7 +33,9 @@ pub(crate) fn number(words: &[&str]) -> f64 {
         "{words:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    said.trim().parse().unwrap()
+    said.split_whitespace()
+        .map(|word| word.parse().unwrap())
+        .collect()
 }
 
 /// A model server in a process of its own, which ends with this value.

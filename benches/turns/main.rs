@@ -44,7 +44,7 @@ fn main() {
         ["serve"] => return runtime().block_on(server::serve()),
         ["work", side, url, prompt, times] => return count::work(side, url, prompt, times),
         ["crowd", side, url, many] => return rows::crowd(side, url, many),
-        ["park", side, url] => return rows::park(side, url),
+        ["park", side, url, prompt] => return rows::park(side, url, prompt),
         _ => {}
     }
     // Whoever benches says `--bench` too.

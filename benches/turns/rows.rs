@@ -5,7 +5,7 @@ use tokio::runtime::Runtime;
 
 use crate::{
     Pace,
-    apart::{Server, number},
+    apart::{Server, number, numbers},
     cpu,
     memory::rss_kib,
     runtime,
@@ -82,16 +82,9 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
         );
         missed.extend(print(&name, spreads, CROWD_TARGET));
     }
-    let parked = Side::ALL.map(|side| number(&["park", side.name(), &server.url]));
-    let cells = parked.map(|kib| format!("{kib:.1}"));
-    let [bare, careful, obvious, ours] = parked;
-    println!(
-        "| a parked session, KiB | {} | {:.2} | {:.2} | bare + 10: {:.1} |",
-        cells.join(" | "),
-        ours / careful,
-        ours / obvious,
-        bare + 10.0
-    );
+    for answered in [Answered::AtOnce, Answered::AsAsked] {
+        missed.extend(parked(answered));
+    }
     missed
 }
 
@@ -130,6 +123,45 @@ fn crowd_apart(side: Side, many: usize) -> f64 {
     cpu
 }
 
+/// How those were answered who are parked.
+#[derive(Clone, Copy, PartialEq)]
+enum Answered {
+    /// All streams were open at once, so that each has a connection of its own.
+    AtOnce,
+    /// Whoever was answered early left its connection to others.
+    AsAsked,
+}
+
+/// Measures parked sessions of each side in a process of its own.
+fn parked(answered: Answered) -> Option<String> {
+    let (name, prompt) = match answered {
+        Answered::AtOnce => ("all answered at once", format!("crowd {PARKED}")),
+        Answered::AsAsked => ("answered as they asked", "short".to_owned()),
+    };
+    let sides = Side::ALL.map(|side| {
+        let server = Server::start();
+        let numbers = numbers(&["park", side.name(), &server.url, &prompt]);
+        let [kib, connections] = numbers[..] else {
+            panic!("{}: {numbers:?}", side.name())
+        };
+        if answered == Answered::AtOnce {
+            assert_eq!(server.peak(), (PARKED, PARKED), "{}", side.name());
+            assert!(connections >= PARKED as f64, "{}", side.name());
+        }
+        (kib, connections)
+    });
+    let cells = sides.map(|(kib, connections)| format!("{kib:.1} ({connections})"));
+    let [bare, careful, obvious, ours] = sides.map(|(kib, _)| kib);
+    let most = bare + 10.0;
+    println!(
+        "| a parked session, {name}, KiB (connections) | {} | {:.2} | {:.2} | bare + 10: {most:.1} |",
+        cells.join(" | "),
+        ours / careful,
+        ours / obvious,
+    );
+    (ours > most).then(|| format!("a parked session, {name}: {ours:.1} > {most:.1}"))
+}
+
 /// What the process of a crowd does; every turn must end as it should.
 pub(crate) fn crowd(side: &str, url: &str, many: &str) {
     let many = many.parse().unwrap();
@@ -149,14 +181,24 @@ fn warm(side: Side, url: &str) -> (Runtime, Client) {
     (runtime, client)
 }
 
-/// What the process of parked sessions does: opens them side by side, lets each say a word, keeps
-/// them with their connections, and prints KiB for each.
-pub(crate) fn park(side: &str, url: &str) {
+/// What the process of parked sessions does: opens them side by side, has them answered, keeps them
+/// with their connections, and prints KiB for each and how many connections there are.
+pub(crate) fn park(side: &str, url: &str, prompt: &str) {
     runtime().block_on(async {
         let client = Side::named(side).client(url);
+        let others = sockets();
         client.run("short", 1, 1).await;
         let before = rss_kib();
-        let kept = client.run("short", PARKED, 1).await;
-        println!("{}", (rss_kib() - before) / kept.len() as f64);
+        let kept = client.run(prompt, PARKED, 1).await;
+        let kib = (rss_kib() - before) / kept.len() as f64;
+        println!("{kib} {}", sockets() - others);
     });
+}
+
+/// How many sockets this process has.
+fn sockets() -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap();
+    let open = open.filter_map(|entry| std::fs::read_link(entry.ok()?.path()).ok());
+    open.filter(|to| to.to_string_lossy().starts_with("socket:"))
+        .count()
 }

@@ -19,6 +19,7 @@ use reqwest::{
 use super::{
     CONNECT, Call, Frames, NO_PROGRESS,
     body::Body,
+    departures::{Departures, Leaving, SETTING_OUT, Turn},
     fault,
     framed::Framed,
     gate::Pace,
@@ -47,6 +48,8 @@ pub(crate) struct Settings {
     pub(crate) no_progress: Duration,
     /// The pace of all who share the client; none of them is held back without one.
     pub(crate) governor: Option<Arc<Governor>>,
+    /// How many calls to one address may be on their way onto a connection.
+    pub(crate) setting_out: usize,
     /// Whom https addresses are believed.
     pub(crate) trust: Trust,
 }
@@ -67,6 +70,7 @@ impl Default for Settings {
             connect: CONNECT,
             no_progress: NO_PROGRESS,
             governor: Some(Governor::new(Pace::default())),
+            setting_out: SETTING_OUT,
             trust: Trust::default(),
         }
     }
@@ -132,13 +136,14 @@ impl Client {
 
     async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed<Body>> {
         let target = self.target(&call.url)?;
-        let request = request(&call, &target)?;
         let settings = &self.0.settings;
         let ticket = match &settings.governor {
             Some(governor) => Some(governor.admit(target.origin.clone(), call.account).await?),
             None => None,
         };
-        // Not before: who waits to be admitted needs no place on a connection.
+        let turn = target.departures.turn().await;
+        // Not before: who waits needs neither a request yet nor a place on a connection.
+        let request = request(&call, &target, turn)?;
         let (door, place) = self.door(&target)?;
         let timers = Timers {
             first_byte: call.first_byte,
@@ -186,7 +191,7 @@ impl Client {
         if let Some(known) = targets.get(url) {
             return Ok(known.clone());
         }
-        let target = Arc::new(Target::of(url)?);
+        let target = Arc::new(Target::of(url, self.0.settings.setting_out)?);
         if targets.len() < MAX_TARGETS {
             targets.insert(url.to_owned(), target.clone());
         }
@@ -195,7 +200,8 @@ impl Client {
 
     /// The pooled HTTP client for an address.
     pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
-        let (client, _) = self.door(&Target::of(url)?)?;
+        let target = Target::of(url, self.0.settings.setting_out)?;
+        let (client, _) = self.door(&target)?;
         Ok(client)
     }
 
@@ -284,10 +290,11 @@ struct Target {
     host: Arc<str>,
     scheme: Scheme,
     reach: Reach,
+    departures: Departures,
 }
 
 impl Target {
-    fn of(text: &str) -> Result<Self> {
+    fn of(text: &str, setting_out: usize) -> Result<Self> {
         let wrong = |why: &str| {
             // Queries and user names may hold keys.
             let shown = text.split(['?', '#']).next().unwrap_or("");
@@ -320,11 +327,12 @@ impl Target {
             scheme,
             reach,
             url,
+            departures: Departures::new(setting_out),
         })
     }
 }
 
-fn request(call: &Call, target: &Target) -> Result<Request> {
+fn request(call: &Call, target: &Target, turn: Turn) -> Result<Request> {
     let mut request = Request::new(reqwest::Method::POST, target.url.clone());
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -339,7 +347,8 @@ fn request(call: &Call, target: &Target) -> Result<Request> {
         value.set_sensitive(true);
         headers.insert(*name, value);
     }
-    *request.body_mut() = Some(reqwest::Body::wrap(call.body.clone()));
+    let body = Leaving::new(call.body.clone(), turn);
+    *request.body_mut() = Some(reqwest::Body::wrap(body));
     Ok(request)
 }
 

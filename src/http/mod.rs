@@ -4,6 +4,7 @@
 mod body;
 mod client;
 mod cut;
+mod departures;
 mod fault;
 mod framed;
 mod gate;

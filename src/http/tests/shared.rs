@@ -10,8 +10,9 @@ use tokio::{sync::Barrier, task::JoinSet};
 use tokio_rustls::TlsAcceptor;
 
 use super::{
-    super::client::Trust, Arc, AtomicUsize, Call, Client, Framing, Governor, Hindsight, Ordering,
-    Pace, Settings, SocketAddr, TcpListener, call_to, data, read_request,
+    super::{client::Trust, departures::SETTING_OUT},
+    Arc, AtomicUsize, Call, Client, Framing, Governor, Hindsight, Ordering, Pace, Settings,
+    SocketAddr, TcpListener, call_to, data, read_request,
 };
 
 /// Frames of an answer; the last comes when all calls of a wave have been asked.
@@ -22,6 +23,8 @@ const LAST: &str = "data: 2\n\n";
 struct Secure {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
+    /// The most handshakes that were open at once.
+    shaking: Arc<AtomicUsize>,
     client: Client,
     _tasks: JoinSet<()>,
 }
@@ -35,6 +38,12 @@ enum Speaks {
 impl Secure {
     /// Each answer ends when so many calls are open.
     async fn start(speaks: Speaks, wave: usize) -> Self {
+        Self::shaking(speaks, wave, Duration::ZERO, SETTING_OUT).await
+    }
+
+    /// As [`start`](Self::start), with handshakes that take their time and a client that makes so
+    /// many at once.
+    async fn shaking(speaks: Speaks, wave: usize, takes: Duration, setting_out: usize) -> Self {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let own = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
         let (certificate, key) = (own.cert.der().clone(), own.signing_key.serialize_der());
@@ -58,6 +67,8 @@ impl Secure {
         let address = listener.local_addr().unwrap();
         let connections = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&connections);
+        let shaking = Arc::new(AtomicUsize::new(0));
+        let (most, now) = (Arc::clone(&shaking), Arc::new(AtomicUsize::new(0)));
         let gate = Arc::new(Barrier::new(wave));
         let mut tasks = JoinSet::new();
         tasks.spawn(async move {
@@ -65,8 +76,13 @@ impl Secure {
             loop {
                 let (socket, _) = listener.accept().await.unwrap();
                 let (acceptor, count, gate) = (acceptor.clone(), count.clone(), gate.clone());
+                let (most, now) = (most.clone(), now.clone());
                 peers.spawn(async move {
-                    let Ok(socket) = acceptor.accept(socket).await else {
+                    most.fetch_max(now.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+                    tokio::time::sleep(takes).await;
+                    let shaken = acceptor.accept(socket).await;
+                    now.fetch_sub(1, Ordering::SeqCst);
+                    let Ok(socket) = shaken else {
                         return;
                     };
                     count.fetch_add(1, Ordering::SeqCst);
@@ -80,11 +96,13 @@ impl Secure {
         let client = Client::with_settings(Settings {
             governor: Some(Governor::new(Pace::default())),
             trust: Trust::Only(trusted),
+            setting_out,
             ..Settings::default()
         });
         Self {
             address,
             connections,
+            shaking,
             client,
             _tasks: tasks,
         }
@@ -189,6 +207,29 @@ async fn a_server_that_knows_only_http1_has_a_connection_for_each_call() {
     server.wave(120).await;
     assert_eq!(first, 120);
     assert!(server.connections() <= 2 * first);
+}
+
+/// The most handshakes at once of 400 calls, all of which are open at once in the end.
+async fn handshakes_of_a_rush(setting_out: usize) -> usize {
+    let takes = Duration::from_millis(50);
+    let server = Secure::shaking(Speaks::Http1, 400, takes, setting_out).await;
+    server.wave(400).await;
+    assert_eq!(server.connections(), 400);
+    server.shaking.load(Ordering::SeqCst)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_rush_of_calls_makes_its_connections_in_turn() {
+    let most = handshakes_of_a_rush(SETTING_OUT).await;
+    super::figure(format_args!("400 calls: {most} handshakes at once"));
+    // The server hears a little later than we do that one is over.
+    assert!((2..=SETTING_OUT * 3 / 2).contains(&most), "{most}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twin_a_rush_without_turns_makes_all_at_once() {
+    let most = handshakes_of_a_rush(usize::MAX >> 3).await;
+    assert!(most > SETTING_OUT * 2, "{most}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
