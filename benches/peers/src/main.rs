@@ -89,7 +89,9 @@ fn table(peers: &[(&str, &str)]) {
             format!("{:.0} / {ms:.1}", more / 1e6)
         };
         let (fifty, two_hundred) = (tools("tools 50", 9), tools("tools 200", 5));
-        let ms = own(&["cpu", peer, url, &SESSIONS.to_string(), "3", "3", "short"]);
+        // All streams open at once: short answers would leave their connections to who comes late.
+        let crowd = format!("crowd {SESSIONS}");
+        let ms = own(&["cpu", peer, url, &SESSIONS.to_string(), "3", "3", &crowd]);
         let parked = own(&["park", peer, url]);
         println!(
             "| {name} | {deltas:.0} | {fifty} | {two_hundred} | {:.2} | {parked:.0} |",
@@ -162,19 +164,20 @@ fn cpu_of(peer: &str, url: &str, work: Work<'_>, rounds: usize) -> f64 {
     with!(peer, go(url, work, rounds))
 }
 
-/// KiB of a session that has answered once and waits with its connection.
+/// KiB of a session that has answered once, all at once, and waits with its connection.
 fn park(peer: &str, url: &str) -> f64 {
     fn go<P: Peer>(url: &str) -> f64 {
-        let work = |sessions| Work {
-            prompt: "short",
+        let crowd = format!("crowd {PARKED}");
+        let work = |prompt, sessions| Work {
+            prompt,
             sessions,
             turns: 1,
         };
         runtime().block_on(async {
-            all(&P::new(url), work(1)).await;
+            all(&P::new(url), work("short", 1)).await;
             let peer = P::new(url);
             let before = rss_kib();
-            let kept = all(&peer, work(PARKED)).await;
+            let kept = all(&peer, work(&crowd, PARKED)).await;
             (rss_kib() - before) / kept.len() as f64
         })
     }
