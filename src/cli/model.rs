@@ -107,7 +107,7 @@ pub(super) async fn open(
     let agent = Agent::builder_for(model);
     let mut agent = project::system(agent, system, &settings)
         .tools(reading)
-        .tool(tools::kept_output())
+        .tools(shelf.is_some().then(tools::kept_output))
         .tools(helpers(kinds, &budget))
         .permissions(permissions)
         .compaction(CompactionSettings::from_env()?);

@@ -334,6 +334,26 @@ fn where_no_log_can_be_kept_a_run_goes_on_and_says_so() {
 }
 
 #[test]
+fn without_a_log_no_tool_is_offered_that_reads_what_is_kept() {
+    let house = House::new();
+    let (_runtime, server) = serve(Script::repeat(Answer::text("Yes.")));
+    for log in ["step", "none"] {
+        let mut command = house.command();
+        let output = with_anthropic(&mut command, &server)
+            .args(["run", "--log", log, "hi"])
+            .output()
+            .unwrap();
+        assert_eq!(code(&output), 0, "{}", err(&output));
+    }
+    let offered = server.requests().into_iter().map(|asked| {
+        let asked: Value = serde_json::from_slice(&asked.body).unwrap();
+        let tools = asked["tools"].as_array().unwrap();
+        tools.iter().any(|tool| tool["name"] == "KeptOutput")
+    });
+    assert_eq!(offered.collect::<Vec<_>>(), [true, false]);
+}
+
+#[test]
 fn a_newer_store_is_left_alone() {
     let house = House::new();
     house.ok(&["run", "what can you do?"]);
