@@ -19,7 +19,8 @@ pub struct Options {
     pub schema: Option<serde_json::Value>,
     /// As it comes, or all at once.
     pub delivery: Delivery,
-    /// How long the vendor may take to begin its answer; `None` for the default.
+    /// How long the vendor may take to begin its answer, from when the call sets out: what it waits
+    /// for other calls of this process does not count. `None` for the default.
     pub first_byte: Option<Duration>,
     /// How long the answer may pause; `None` for the default.
     pub idle: Option<Duration>,

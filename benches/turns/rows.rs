@@ -43,7 +43,7 @@ const ROWS: &[Row] = &[
 ];
 
 /// Sessions of a crowd, all of whose streams are open at once, and how often it is measured.
-const CROWDS: [(usize, usize); 2] = [(1_000, 5), (10_000, 3)];
+const CROWDS: [(usize, usize); 2] = [(1_000, 9), (10_000, 5)];
 /// Turns of each of them.
 const CROWD_TURNS: usize = 3;
 /// What a crowd may cost beside the obvious floor.

@@ -19,11 +19,11 @@ use reqwest::{
 use super::{
     CONNECT, Call, Frames, NO_PROGRESS,
     body::Body,
-    departures::{Departures, Leaving, SETTING_OUT, Turn},
+    departures::{Departures, Leaving, Rush},
     fault,
     framed::Framed,
     gate::Pace,
-    governor::{Governor, Hindsight},
+    governor::{Governor, Hindsight, Ticket},
     lanes::{Lanes, Place},
     status::Head,
     tls::{self, Tls},
@@ -36,7 +36,7 @@ const IDLE_CONNECTIONS: usize = 16 << 10;
 /// How long a connection is kept without a request; shorter than servers' own patience.
 const IDLE_CONNECTION: Duration = Duration::from_secs(50);
 
-/// Addresses that are remembered.
+/// Addresses that are remembered; when there are more, all are learned anew.
 const MAX_TARGETS: usize = 256;
 
 /// What tests turn.
@@ -48,8 +48,8 @@ pub(crate) struct Settings {
     pub(crate) no_progress: Duration,
     /// The pace of all who share the client; none of them is held back without one.
     pub(crate) governor: Option<Arc<Governor>>,
-    /// How many calls to one address may be on their way onto a connection.
-    pub(crate) setting_out: usize,
+    /// How calls set out who all want a connection at once.
+    pub(crate) rush: Rush,
     /// Whom https addresses are believed.
     pub(crate) trust: Trust,
 }
@@ -70,7 +70,7 @@ impl Default for Settings {
             connect: CONNECT,
             no_progress: NO_PROGRESS,
             governor: Some(Governor::new(Pace::default())),
-            setting_out: SETTING_OUT,
+            rush: Rush::default(),
             trust: Trust::default(),
         }
     }
@@ -136,15 +136,29 @@ impl Client {
 
     async fn begin(self, call: Call, hindsight: Hindsight) -> Result<Framed<Body>> {
         let target = self.target(&call.url)?;
+        let mut request = request(&call, &target)?;
         let settings = &self.0.settings;
-        let ticket = match &settings.governor {
-            Some(governor) => Some(governor.admit(target.origin.clone(), call.account).await?),
-            None => None,
+        let (ticket, turn, door, place) = loop {
+            let ticket = match &settings.governor {
+                Some(governor) => Some(governor.admit(target.origin.clone(), call.account).await?),
+                None => None,
+            };
+            // Not before: who waits to be admitted needs no place on a connection.
+            let (door, place) = self.door(&target)?;
+            if place.as_ref().is_some_and(Place::may_be_shared) {
+                break (ticket, None, door, place);
+            }
+            if let Some(turn) = target.departures.now() {
+                break (ticket, Some(turn), door, place);
+            }
+            let turn = target.departures.turn().await;
+            // Those who went before may have been refused meanwhile.
+            if !ticket.as_ref().is_some_and(Ticket::is_stale) {
+                break (ticket, Some(turn), door, place);
+            }
         };
-        let turn = target.departures.turn().await;
-        // Not before: who waits needs neither a request yet nor a place on a connection.
-        let request = request(&call, &target, turn)?;
-        let (door, place) = self.door(&target)?;
+        let body = Leaving::new(call.body.clone(), turn);
+        *request.body_mut() = Some(reqwest::Body::wrap(body));
         let timers = Timers {
             first_byte: call.first_byte,
             idle: call.idle,
@@ -186,21 +200,22 @@ impl Client {
     }
 
     /// What an address says.
-    fn target(&self, url: &str) -> Result<Arc<Target>> {
+    pub(super) fn target(&self, url: &str) -> Result<Arc<Target>> {
         let targets = &self.0.targets;
         if let Some(known) = targets.get(url) {
             return Ok(known.clone());
         }
-        let target = Arc::new(Target::of(url, self.0.settings.setting_out)?);
-        if targets.len() < MAX_TARGETS {
-            targets.insert(url.to_owned(), target.clone());
+        let target = Arc::new(Target::of(url, self.0.settings.rush)?);
+        if targets.len() >= MAX_TARGETS {
+            targets.clear();
         }
-        Ok(target)
+        // Who was quicker has made the one that counts.
+        Ok(targets.entry(url.to_owned()).or_insert(target).clone())
     }
 
     /// The pooled HTTP client for an address.
     pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
-        let target = Target::of(url, self.0.settings.setting_out)?;
+        let target = Target::of(url, self.0.settings.rush)?;
         let (client, _) = self.door(&target)?;
         Ok(client)
     }
@@ -284,17 +299,17 @@ enum Scheme {
 }
 
 /// Where a call goes.
-struct Target {
+pub(super) struct Target {
     url: Url,
-    origin: Arc<str>,
+    pub(super) origin: Arc<str>,
     host: Arc<str>,
     scheme: Scheme,
     reach: Reach,
-    departures: Departures,
+    pub(super) departures: Departures,
 }
 
 impl Target {
-    fn of(text: &str, setting_out: usize) -> Result<Self> {
+    fn of(text: &str, rush: Rush) -> Result<Self> {
         let wrong = |why: &str| {
             // Queries and user names may hold keys.
             let shown = text.split(['?', '#']).next().unwrap_or("");
@@ -327,12 +342,13 @@ impl Target {
             scheme,
             reach,
             url,
-            departures: Departures::new(setting_out),
+            departures: Departures::new(rush),
         })
     }
 }
 
-fn request(call: &Call, target: &Target, turn: Turn) -> Result<Request> {
+/// Everything but its body.
+fn request(call: &Call, target: &Target) -> Result<Request> {
     let mut request = Request::new(reqwest::Method::POST, target.url.clone());
     let headers = request.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -347,8 +363,6 @@ fn request(call: &Call, target: &Target, turn: Turn) -> Result<Request> {
         value.set_sensitive(true);
         headers.insert(*name, value);
     }
-    let body = Leaving::new(call.body.clone(), turn);
-    *request.body_mut() = Some(reqwest::Body::wrap(body));
     Ok(request)
 }
 

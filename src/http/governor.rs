@@ -217,6 +217,11 @@ pub(super) struct Ticket {
 }
 
 impl Ticket {
+    /// Whether the gate was shut since: who is not on the way yet should ask again.
+    pub(super) fn is_stale(&self) -> bool {
+        self.gate.state().epoch() != self.epoch
+    }
+
     /// The vendor took the request, and said what is left.
     pub(super) fn answered(mut self, headers: &HeaderMap) -> Afterword {
         self.reported = true;

@@ -32,7 +32,18 @@ struct Lane {
 }
 
 /// A call's place on its connection, until it is dropped.
-pub(super) struct Place(#[expect(dead_code, reason = "it is counted")] Arc<()>);
+pub(super) struct Place {
+    /// Counted, not looked at.
+    _open: Arc<()>,
+    spoken: Arc<Spoken>,
+}
+
+impl Place {
+    /// Whether others may have, or get, a place on the same connection.
+    pub(super) fn may_be_shared(&self) -> bool {
+        !self.spoken.is_http1()
+    }
+}
 
 /// What the server turned out to speak.
 #[derive(Default)]
@@ -117,6 +128,10 @@ impl Lane {
     }
 
     fn place(&self) -> (reqwest::Client, Place) {
-        (self.client.clone(), Place(Arc::clone(&self.open)))
+        let place = Place {
+            _open: Arc::clone(&self.open),
+            spoken: Arc::clone(&self.spoken),
+        };
+        (self.client.clone(), place)
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, advance};
 
 use super::{
     super::{
+        departures::Rush,
         gate::Pace,
         governor::{Governor, Hindsight, Ticket},
     },
@@ -370,4 +371,35 @@ async fn clients_of_their_own_share_no_pace() {
     });
     assert!(data(&free, server.call(Framing::Sse)).await.is_ok());
     assert!(data(&client(), server.call(Framing::Sse)).await.is_ok());
+}
+
+#[tokio::test]
+async fn who_waited_for_its_turn_while_the_gate_was_shut_asks_again() {
+    let server = Server::start(|mut peer: Peer| async move {
+        let head = "content-type: text/event-stream\r\n";
+        peer.answer("200 OK", head, "data: 1\n\n").await;
+    })
+    .await;
+    let governor = governor();
+    let client = Client::with_settings(Settings {
+        governor: Some(governor.clone()),
+        rush: Rush {
+            at_once: 1,
+            hold: Duration::from_secs(3600),
+        },
+        ..Settings::default()
+    });
+    let call = server.call(Framing::Sse);
+    let target = client.target(&call.url).unwrap();
+    let (before, account) = (target.departures.now(), call.account);
+    let admitted = governor.admit(target.origin.clone(), account).await;
+    let mut late = std::pin::pin!(data(&client, call));
+    assert!(futures::poll!(&mut late).is_pending());
+    let wait = Duration::from_millis(500);
+    let refusal = refusal(ErrorKind::Overloaded).with_retry_after(wait);
+    admitted.unwrap().failed(&refusal, None);
+    let shut = Instant::now();
+    drop(before);
+    assert!(late.await.is_ok());
+    assert!(shut.elapsed() >= wait, "{:?}", shut.elapsed());
 }
