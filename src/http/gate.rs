@@ -32,6 +32,9 @@ pub(crate) struct Pace {
     pub(crate) longest_shut: Duration,
     /// Nobody waits at a gate for longer than this.
     pub(crate) patience: Duration,
+    /// Whoever is first in the queue and does not come so long after it might have gone is passed:
+    /// its stream is not being read.
+    pub(crate) asleep: Duration,
 }
 
 impl Default for Pace {
@@ -49,6 +52,7 @@ impl Default for Pace {
             relax: millis(30_000),
             longest_shut: super::MAX_RETRY_AFTER,
             patience: millis(600_000),
+            asleep: millis(1_000),
         }
     }
 }
@@ -141,6 +145,17 @@ impl State {
 
     pub(super) fn epoch(&self) -> u64 {
         self.epoch
+    }
+
+    /// When the first in the queue will have been passed by, unless it comes.
+    pub(super) fn passed_at(&self, pace: &Pace) -> Instant {
+        let due = match self.mode {
+            Mode::Open | Mode::Probing { lease: None } => self.used_at,
+            Mode::Shut { until } => until,
+            Mode::Probing { lease: Some(end) } => end,
+            Mode::Paced { next, .. } => next,
+        };
+        due.max(self.used_at) + pace.asleep
     }
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {

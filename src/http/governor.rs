@@ -2,6 +2,7 @@
 //! Refuses to retry, and to hold a map guard across a wait.
 
 use std::{
+    pin::pin,
     sync::{Arc, Mutex as Lock, MutexGuard, OnceLock, PoisonError},
     time::Duration,
 };
@@ -86,8 +87,31 @@ impl Governor {
             Error::new(ErrorKind::Overloaded, text).not_worth_retrying()
         };
         let queued = Queued::enter(&gate);
-        let turn = timeout_at(patience, gate.turn.lock()).await;
-        let _turn = turn.map_err(|_| too_long())?;
+        let mut turn = pin!(timeout_at(patience, gate.turn.lock()));
+        let _turn = loop {
+            let passed = gate.state().passed_at(&self.pace);
+            tokio::select! {
+                biased;
+                turn = &mut turn => break turn.map_err(|_| too_long())?,
+                () = sleep_until(passed) => {}
+            }
+            // The first in the queue has not come when it could: its owner does not read. Whoever
+            // sees it first goes instead, and all others see that somebody went.
+            let mut state = gate.state();
+            let now = Instant::now();
+            if state.passed_at(&self.pace) > now {
+                continue;
+            }
+            match state.step(now, &self.pace) {
+                Step::Go(epoch) => {
+                    drop(state);
+                    drop(queued);
+                    return Ok(self.ticket(Arc::clone(&gate), epoch));
+                }
+                Step::Until(_) => {}
+                Step::Shut(wait, cause) => return Err(shut(wait, cause)),
+            }
+        };
         let epoch = loop {
             let step = gate.state().step(Instant::now(), &self.pace);
             match step {
@@ -97,15 +121,7 @@ impl Governor {
                     () = sleep_until(then.min(patience)) => {}
                     () = gate.changed.notified() => {}
                 },
-                Step::Shut(wait, cause) => {
-                    let (kind, who) = match cause {
-                        Cause::Quota => (ErrorKind::RateLimited, "too many requests with this key"),
-                        Cause::Load => (ErrorKind::Overloaded, "the vendor is overloaded"),
-                    };
-                    let seconds = wait.as_secs();
-                    let text = format!("{who}, it wants no request for: `{seconds} s`");
-                    return Err(Error::new(kind, text).with_retry_after(wait));
-                }
+                Step::Shut(wait, cause) => return Err(shut(wait, cause)),
             }
         };
         drop(queued);
@@ -189,6 +205,17 @@ impl Governor {
             }
         }
     }
+}
+
+/// The error for who need not wait.
+fn shut(wait: Duration, cause: Cause) -> Error {
+    let (kind, who) = match cause {
+        Cause::Quota => (ErrorKind::RateLimited, "too many requests with this key"),
+        Cause::Load => (ErrorKind::Overloaded, "the vendor is overloaded"),
+    };
+    let seconds = wait.as_secs();
+    let text = format!("{who}, it wants no request for: `{seconds} s`");
+    Error::new(kind, text).with_retry_after(wait)
 }
 
 /// A place in the queue, given back by drop.
