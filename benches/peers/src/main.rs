@@ -1,5 +1,5 @@
 //! The peers a Rust program could pick instead, on the same bytes from the same local server.
-//! Refuses wall time, and to let anybody pass who saw fewer deltas or calls than the server sent.
+//! Refuses wall time, and to let anybody pass who saw fewer deltas or calls than it must.
 
 mod genai;
 mod measure;

@@ -1,5 +1,5 @@
 //! This library, as its own benchmarks use it.
-//! Refuses special treatment: hooks, permissions, budgets, redaction and events are on, as always.
+//! Refuses special treatment: everything is at its default, as with the peers.
 
 use futures::StreamExt;
 use offshoot::{Agent, EventKind, Session, ToolOutput, provider::Anthropic, tool_fn};

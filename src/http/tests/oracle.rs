@@ -1,5 +1,5 @@
-//! What is taken without the parser is what the parser would have made of it: any bytes, any split.
-//! Refuses sockets; `eventsource-stream`, fed with whole lines, is the judge.
+//! What is taken without the parser is what the parser would have made of it: any text, any split.
+//! Refuses sockets; `eventsource-stream`, fed with the whole body, is the judge.
 
 use bytes::Bytes;
 use eventsource_stream::EventStream;
