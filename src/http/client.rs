@@ -108,7 +108,7 @@ impl Client {
 
     /// A client of its own, sharing neither connections nor pace with others.
     pub(crate) fn with_settings(settings: Settings) -> Self {
-        let tls = Tls::new(settings.trust.clone());
+        let tls = Tls::new(settings.trust.clone(), settings.rush);
         Self(Arc::new(Shared {
             settings,
             targets: DashMap::new(),

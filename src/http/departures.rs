@@ -9,10 +9,7 @@
 use std::{
     convert::Infallible,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicU32, Ordering::Relaxed},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Duration,
 };
@@ -21,7 +18,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::{
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::sleep,
+    time::{Instant, sleep_until},
 };
 
 use super::Payload;
@@ -34,6 +31,9 @@ pub(crate) struct Rush {
     /// Those who wait follow in any case, `at_once` in so long: who takes longer than this waits for
     /// the network, and holding others back would not help it.
     pub(crate) hold: Duration,
+    /// So long calls wait for one of them that makes a connection they may share.
+    #[cfg_attr(not(feature = "rustls"), expect(dead_code, reason = "only TLS shares"))]
+    pub(crate) pass: Duration,
 }
 
 impl Default for Rush {
@@ -41,6 +41,7 @@ impl Default for Rush {
         Self {
             at_once: 64,
             hold: Duration::from_millis(50),
+            pass: Duration::from_secs(3),
         }
     }
 }
@@ -48,7 +49,8 @@ impl Default for Rush {
 /// The calls to one address that set out.
 pub(super) struct Departures {
     room: Arc<Semaphore>,
-    waiting: AtomicU32,
+    /// When the last of those who wait follows in any case.
+    last: Mutex<Instant>,
     /// Between two that follow without room.
     gap: Duration,
 }
@@ -62,7 +64,7 @@ impl Departures {
     pub(super) fn new(rush: Rush) -> Self {
         Self {
             room: Arc::new(Semaphore::new(rush.at_once as usize)),
-            waiting: AtomicU32::new(0),
+            last: Mutex::new(Instant::now()),
             gap: rush.hold / rush.at_once,
         }
     }
@@ -77,33 +79,44 @@ impl Departures {
     ///
     /// Cancel safety: dropping the future gives up the place in the queue.
     pub(super) async fn turn(&self) -> Turn {
-        let place = Place::take(&self.waiting);
+        let place = Place::take(self);
         let _room = tokio::select! {
             biased;
             room = Arc::clone(&self.room).acquire_owned() => room.ok(),
-            () = sleep(self.gap * place.number) => None,
+            () = sleep_until(place.due) => None,
         };
         Turn { _room }
     }
+
+    fn last(&self) -> MutexGuard<'_, Instant> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
-/// A place in the queue.
+/// A place in the queue. Whoever is not polled keeps it no longer than it would have waited.
 struct Place<'a> {
-    waiting: &'a AtomicU32,
-    /// From 1.
-    number: u32,
+    departures: &'a Departures,
+    due: Instant,
 }
 
 impl<'a> Place<'a> {
-    fn take(waiting: &'a AtomicU32) -> Self {
-        let number = waiting.fetch_add(1, Relaxed) + 1;
-        Self { waiting, number }
+    fn take(departures: &'a Departures) -> Self {
+        let mut last = departures.last();
+        let due = (*last).max(Instant::now()) + departures.gap;
+        *last = due;
+        Self { departures, due }
     }
 }
 
 impl Drop for Place<'_> {
     fn drop(&mut self) {
-        self.waiting.fetch_sub(1, Relaxed);
+        let mut last = self.departures.last();
+        // Who goes early leaves the queue that much shorter.
+        if Instant::now() < self.due
+            && let Some(earlier) = last.checked_sub(self.departures.gap)
+        {
+            *last = earlier;
+        }
     }
 }
 
@@ -143,7 +156,7 @@ impl Body for Leaving {
 #[cfg(test)]
 mod tests {
     use futures::{FutureExt, future::join_all};
-    use tokio::time::Instant;
+    use tokio::time::{advance, sleep};
 
     use super::*;
 
@@ -171,7 +184,7 @@ mod tests {
         assert!(late._room.is_some());
         drop((before, late));
         assert_eq!(departures.room.available_permits(), 64);
-        assert_eq!(departures.waiting.load(Relaxed), 0);
+        assert!(*departures.last() <= Instant::now());
     }
 
     #[tokio::test(start_paused = true)]
@@ -226,5 +239,20 @@ mod tests {
         assert!(begun.elapsed() <= Rush::default().hold * 2);
         drop((idle, turns));
         assert_eq!(departures.room.available_permits(), 64);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_thousand_that_are_not_polled_make_the_queue_no_longer_for_ever() {
+        let departures = Departures::new(Rush::default());
+        let stuck = full(&departures);
+        let mut idle: Vec<_> = (0..1_000).map(|_| Box::pin(departures.turn())).collect();
+        for one in &mut idle {
+            assert!(one.now_or_never().is_none());
+        }
+        drop(stuck);
+        advance(Duration::from_secs(2)).await;
+        let begun = Instant::now();
+        assert!(turn(&departures).await._room.is_none());
+        assert!(begun.elapsed() <= Duration::from_millis(5));
     }
 }

@@ -111,6 +111,10 @@ pub(super) struct State {
     crowd: usize,
     refused_at: Instant,
     pub(super) used_at: Instant,
+    /// When somebody of the queue last asked whether it may go.
+    stepped_at: Instant,
+    /// The first in the queue was passed and has not come since.
+    pub(super) is_first_asleep: bool,
 }
 
 impl State {
@@ -126,6 +130,8 @@ impl State {
             crowd: 0,
             refused_at: now,
             used_at: now,
+            stepped_at: now,
+            is_first_asleep: false,
         }
     }
 
@@ -147,19 +153,23 @@ impl State {
         self.epoch
     }
 
-    /// When the first in the queue will have been passed by, unless it comes.
+    /// When the first in the queue will have been passed, unless it comes.
     pub(super) fn passed_at(&self, pace: &Pace) -> Instant {
         let due = match self.mode {
-            Mode::Open | Mode::Probing { lease: None } => self.used_at,
+            Mode::Open | Mode::Probing { lease: None } => self.stepped_at,
             Mode::Shut { until } => until,
             Mode::Probing { lease: Some(end) } => end,
             Mode::Paced { next, .. } => next,
         };
-        due.max(self.used_at) + pace.asleep
+        match self.is_first_asleep {
+            true => due,
+            false => due.max(self.stepped_at) + pace.asleep,
+        }
     }
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {
         self.used_at = now;
+        self.stepped_at = now;
         self.crowd = self.crowd.max(self.waiting).max(self.owed);
         match self.mode {
             Mode::Open => return Step::Go(self.epoch),

@@ -36,11 +36,21 @@ struct Gate {
     /// gate, so that a change wakes one waiter and not a thousand.
     turn: Mutex<()>,
     changed: Notify,
+    /// The same for all of the queue, while its head is asleep.
+    moved: Notify,
 }
 
 impl Gate {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever waits should look again. Not under the lock of the state.
+    fn changed(&self) {
+        self.changed.notify_one();
+        if self.state().is_first_asleep {
+            self.moved.notify_waiters();
+        }
     }
 }
 
@@ -89,22 +99,29 @@ impl Governor {
         let queued = Queued::enter(&gate);
         let mut turn = pin!(timeout_at(patience, gate.turn.lock()));
         let _turn = loop {
+            let moved = gate.moved.notified();
             let passed = gate.state().passed_at(&self.pace);
             tokio::select! {
                 biased;
                 turn = &mut turn => break turn.map_err(|_| too_long())?,
+                () = moved => continue,
                 () = sleep_until(passed) => {}
             }
             // The first in the queue has not come when it could: its owner does not read. Whoever
-            // sees it first goes instead, and all others see that somebody went.
+            // sees it first goes instead.
             let mut state = gate.state();
             let now = Instant::now();
             if state.passed_at(&self.pace) > now {
                 continue;
             }
-            match state.step(now, &self.pace) {
+            let was_known = std::mem::replace(&mut state.is_first_asleep, true);
+            let step = state.step(now, &self.pace);
+            drop(state);
+            if !was_known {
+                gate.moved.notify_waiters();
+            }
+            match step {
                 Step::Go(epoch) => {
-                    drop(state);
                     drop(queued);
                     return Ok(self.ticket(Arc::clone(&gate), epoch));
                 }
@@ -113,7 +130,11 @@ impl Governor {
             }
         };
         let epoch = loop {
-            let step = gate.state().step(Instant::now(), &self.pace);
+            let step = {
+                let mut state = gate.state();
+                state.is_first_asleep = false;
+                state.step(Instant::now(), &self.pace)
+            };
             match step {
                 Step::Go(epoch) => break epoch,
                 Step::Until(_) if Instant::now() >= patience => return Err(too_long()),
@@ -152,6 +173,7 @@ impl Governor {
                 state: Lock::new(State::new(Instant::now())),
                 turn: Mutex::new(()),
                 changed: Notify::new(),
+                moved: Notify::new(),
             })
         };
         if self.gates.len() >= MAX_GATES {
@@ -186,7 +208,7 @@ impl Governor {
             Fault::Refused(cause) => self.refused(gate, epoch, cause, wait),
             Fault::Unwell => {
                 gate.state().failed(epoch, Instant::now(), &self.pace);
-                gate.changed.notify_one();
+                gate.changed();
             }
         }
     }
@@ -194,7 +216,7 @@ impl Governor {
     fn refused(&self, gate: &Arc<Gate>, epoch: u64, cause: Cause, wait: Option<Duration>) {
         let now = Instant::now();
         let news = gate.state().refused(epoch, cause, wait, now, &self.pace);
-        gate.changed.notify_one();
+        gate.changed();
         if !news || cause == Cause::Quota {
             return;
         }
@@ -264,7 +286,7 @@ impl Ticket {
         }
         drop(state);
         if changed {
-            self.gate.changed.notify_one();
+            self.gate.changed();
         }
         Afterword {
             governor: Arc::clone(&self.governor),
@@ -359,7 +381,7 @@ impl Hindsight {
 impl Drop for Ticket {
     fn drop(&mut self) {
         if !self.reported && self.gate.state().released(self.epoch) {
-            self.gate.changed.notify_one();
+            self.gate.changed();
         }
     }
 }

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use super::{client::Trust, lanes::Spoken};
+use super::{client::Trust, departures::Rush, lanes::Spoken};
 use crate::error::{Error, ErrorKind, Result};
 
 /// No TLS.
 pub(super) struct Tls;
 
 impl Tls {
-    pub(super) fn new(Trust::System: Trust) -> Self {
+    pub(super) fn new(Trust::System: Trust, _: Rush) -> Self {
         Self
     }
 

@@ -1,5 +1,6 @@
 //! Makes connections to one server one at a time, because over HTTP/2 the first is enough for all.
-//! Refuses to hold anybody up where each call needs a connection of its own.
+//! Refuses to hold anybody up where each call needs a connection of its own, or where the one that
+//! makes it is not getting on.
 //!
 //! A hundred calls that find no connection each begin to make one, and only then hear whether the
 //! server lets them share: ninety-nine handshakes for nothing. Here they wait for the first. If that
@@ -21,7 +22,7 @@ use std::{
 use hyper_util::client::legacy::connect::Connection;
 use tokio::{
     sync::Mutex,
-    time::{Instant, sleep},
+    time::{Instant, sleep, timeout},
 };
 use tower_layer::Layer;
 use tower_service::Service;
@@ -45,6 +46,9 @@ struct Line {
     ended: AtomicU64,
     /// How the last of them ended.
     last: Mutex<Option<(Instant, End)>>,
+    /// So long others wait for one attempt. Whoever makes it may not be polled any more: then each
+    /// goes for itself.
+    pass: Duration,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -56,11 +60,12 @@ enum End {
 }
 
 impl Single {
-    pub(super) fn new(spoken: &Arc<Spoken>) -> Self {
+    pub(super) fn new(spoken: &Arc<Spoken>, pass: Duration) -> Self {
         Self(Arc::new(Line {
             spoken: Arc::clone(spoken),
             ended: AtomicU64::new(0),
             last: Mutex::default(),
+            pass,
         }))
     }
 }
@@ -108,7 +113,11 @@ where
                 return made;
             }
             let before = line.ended.load(Ordering::Acquire);
-            let mut last = line.last.lock().await;
+            let Ok(mut last) = timeout(line.pass, line.last.lock()).await else {
+                let made = inner.call(request).await;
+                line.note(made.as_ref().ok());
+                return made;
+            };
             let waited = line.ended.load(Ordering::Acquire) != before;
             match *last {
                 Some((_, End::Own)) if waited => {

@@ -10,6 +10,7 @@ use rustls_platform_verifier::Verifier;
 
 use super::{
     client::Trust,
+    departures::Rush,
     lanes::{STREAMS, Spoken},
     single::Single,
 };
@@ -27,12 +28,13 @@ const NO_ECHO: Duration = Duration::from_secs(20);
 pub(super) struct Tls {
     made: OnceLock<rustls::ClientConfig>,
     trust: Trust,
+    rush: Rush,
 }
 
 impl Tls {
-    pub(super) fn new(trust: Trust) -> Self {
+    pub(super) fn new(trust: Trust, rush: Rush) -> Self {
         let made = OnceLock::new();
-        Self { made, trust }
+        Self { made, trust, rush }
     }
 
     /// A client for one server. What the server speaks will be noted.
@@ -46,7 +48,7 @@ impl Tls {
         let streams = STREAMS as u32;
         builder
             .tls_backend_preconfigured(self.settings()?)
-            .connector_layer(Single::new(spoken))
+            .connector_layer(Single::new(spoken, self.rush.pass))
             .http2_initial_stream_window_size(UNREAD)
             .http2_initial_connection_window_size(UNREAD * streams)
             .http2_keep_alive_interval(SILENCE)

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::StreamExt;
 
 use super::{
-    super::Hindsight, Client, Framing, Peer, SSE_HEAD, Server, assert_no_secrets, client, data,
-    failure, stream,
+    super::Hindsight, Framing, Peer, SSE_HEAD, Server, assert_no_secrets, client, data, failure,
+    stream,
 };
 use crate::error::ErrorKind;
 
@@ -43,7 +43,7 @@ async fn tls_works_up_to_a_certificate_nobody_trusts() {
     let mut call = server.call(Framing::Sse);
     call.url = format!("https://{}/", server.address);
     (call.first_byte, call.idle) = (Duration::from_secs(2), Duration::from_secs(2));
-    let client = Client::with_settings(super::Settings {
+    let client = super::Client::with_settings(super::Settings {
         connect: Duration::from_millis(500),
         ..super::Settings::default()
     });

@@ -17,13 +17,13 @@ use super::{
 };
 use crate::error::{Error, ErrorKind};
 
-const HERE: &str = "http://here";
+pub(super) const HERE: &str = "http://here";
 
 fn governor() -> Arc<Governor> {
     Governor::new(Pace::default())
 }
 
-fn refusal(kind: ErrorKind) -> Error {
+pub(super) fn refusal(kind: ErrorKind) -> Error {
     Error::new(kind, "no")
 }
 
@@ -38,11 +38,11 @@ fn headers(rows: &[(&'static str, &'static str)]) -> HeaderMap {
     .collect()
 }
 
-async fn admitted(governor: &Arc<Governor>, account: u64) -> Ticket {
+pub(super) async fn admitted(governor: &Arc<Governor>, account: u64) -> Ticket {
     governor.admit(HERE, account).await.unwrap()
 }
 
-fn may_go(governor: &Arc<Governor>, account: u64) -> Option<Ticket> {
+pub(super) fn may_go(governor: &Arc<Governor>, account: u64) -> Option<Ticket> {
     governor
         .admit(HERE, account)
         .now_or_never()
@@ -312,42 +312,6 @@ async fn nobody_waits_for_ever() {
     assert!(began.elapsed() <= Duration::from_secs(601));
 }
 
-/// How long ten take to get through a gate that was shut for five seconds, behind one that stands
-/// first in the queue and is not polled.
-async fn ten_behind_one_asleep(pace: Pace) -> Duration {
-    let governor = Governor::new(pace);
-    let error = refusal(ErrorKind::Overloaded).with_retry_after(Duration::from_secs(5));
-    admitted(&governor, 1).await.failed(&error, None);
-    let mut asleep = Box::pin(governor.admit(HERE, 1));
-    assert!((&mut asleep).now_or_never().is_none());
-    let began = Instant::now();
-    let others = (0..10).map(async |_| {
-        admitted(&governor, 1).await.answered(&HeaderMap::new());
-    });
-    let all = futures::future::join_all(others);
-    tokio::time::timeout(Duration::from_secs(300), all)
-        .await
-        .ok();
-    began.elapsed()
-}
-
-#[tokio::test(start_paused = true)]
-async fn whoever_is_first_and_asleep_is_passed() {
-    let took = ten_behind_one_asleep(Pace::default()).await;
-    assert!(took < Duration::from_secs(40), "{took:?}");
-}
-
-#[tokio::test(start_paused = true)]
-async fn twin_whoever_is_first_and_asleep_and_not_passed_holds_up_all() {
-    let asleep = Duration::from_secs(3600);
-    let pace = Pace {
-        asleep,
-        ..Pace::default()
-    };
-    let took = ten_behind_one_asleep(pace).await;
-    assert!(took >= Duration::from_secs(300), "{took:?}");
-}
-
 #[tokio::test(start_paused = true)]
 async fn the_map_is_bounded_and_forgets_only_idle_gates() {
     let governor = governor();
@@ -422,6 +386,7 @@ async fn who_waited_for_its_turn_while_the_gate_was_shut_asks_again() {
         rush: Rush {
             at_once: 1,
             hold: Duration::from_secs(3600),
+            ..Rush::default()
         },
         ..Settings::default()
     });

@@ -1,6 +1,7 @@
 //! Proofs of this room against raw sockets: what a test's server does is written byte by byte.
 //! Refuses any HTTP library on the server's side, which would not misbehave.
 
+mod asleep;
 mod connections;
 mod faults;
 mod framing;

@@ -215,6 +215,7 @@ async fn handshakes_of_a_rush(at_once: u32) -> usize {
     let rush = Rush {
         at_once,
         hold: Duration::from_secs(3600),
+        ..Rush::default()
     };
     let server = Secure::shaking(Speaks::Http1, 200, takes, rush).await;
     // What the server speaks is known from its first connection.
@@ -237,6 +238,32 @@ async fn a_rush_of_calls_makes_its_connections_in_turn() {
 async fn twin_a_rush_without_turns_makes_all_at_once() {
     let most = handshakes_of_a_rush(100_000).await;
     assert!(most > 60, "{most}");
+}
+
+/// Ten calls behind one that has begun to make the connection and is not polled any more: whether all
+/// are answered within ten seconds.
+async fn ten_behind_one_that_stopped(pass: Duration) -> bool {
+    let takes = Duration::from_millis(100);
+    let rush = Rush {
+        pass,
+        ..Rush::default()
+    };
+    let server = Secure::shaking(Speaks::Http2, 10, takes, rush).await;
+    let mut stopped = super::stream(server.client.open(server.call(), Hindsight::default()));
+    assert!(futures::poll!(stopped.next()).is_pending());
+    tokio::time::timeout(Duration::from_secs(10), server.wave(10))
+        .await
+        .is_ok()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_that_is_not_polled_while_it_connects_holds_up_no_other() {
+    assert!(ten_behind_one_that_stopped(Duration::from_secs(1)).await);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn twin_a_call_that_is_not_polled_and_waited_for_holds_up_all() {
+    assert!(!ten_behind_one_that_stopped(Duration::from_secs(3600)).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
