@@ -72,6 +72,9 @@ pub(crate) struct Terms {
     pub(crate) message: Arc<()>,
 }
 
+/// So much later than the turn that called it a tool ends itself, when that turn does not end it.
+const LATE: Duration = Duration::from_millis(100);
+
 /// What happens while calls run, in the order it happens.
 pub(crate) enum Step {
     /// The call at this place begins.
@@ -91,6 +94,9 @@ pub(crate) struct Board {
     slots: Mutex<Vec<Slot>>,
 }
 
+/// What the model reads of a tool that was running.
+const STOPPED: &str = "The tool was stopped while it ran; what it did until then stands.";
+
 enum Slot {
     Waiting,
     Running(ToolContext, Instant),
@@ -103,10 +109,7 @@ impl Slot {
         match self {
             Self::Landed(result) => result,
             Self::Waiting => never_started(call),
-            Self::Running(ctx, _) => {
-                let why = "The tool was stopped while it ran; what it did until then stands.";
-                cut_short(call, &ctx, Outcome::Interrupted, why)
-            }
+            Self::Running(ctx, _) => cut_short(call, &ctx, Outcome::Interrupted, STOPPED),
         }
     }
 }
@@ -208,7 +211,7 @@ pub(crate) fn run(
             loop {
                 while let Some(queued) = now.pop_front() {
                     yield Step::Started(queued.0);
-                    running.push(Running::start(queued, None, &board, &terms));
+                    running.push(Running::start(queued, None, patience, &board, &terms));
                 }
                 if running.is_empty() && (waiting.is_empty() || grace.is_some()) {
                     break;
@@ -226,7 +229,7 @@ pub(crate) fn run(
                         place.set(next_permit(&terms));
                         if let Some(queued) = waiting.pop_front() {
                             yield Step::Started(queued.0);
-                            running.push(Running::start(queued, permit, &board, &terms));
+                            running.push(Running::start(queued, permit, patience, &board, &terms));
                         }
                         continue;
                     }
@@ -257,6 +260,13 @@ async fn until(end: Option<Instant>) {
     }
 }
 
+/// Ends when a cancelled tool has had its time and nobody has taken it away: the stream of its turn
+/// is not being read.
+async fn given_up(scope: &Scope, patience: Duration) {
+    scope.cancelled().await;
+    tokio::time::sleep(patience + LATE).await;
+}
+
 type Queued = (usize, Arc<dyn Tool>, Value);
 
 /// The next calls that may run side by side: one that is alone, or all up to the next that is.
@@ -283,12 +293,14 @@ enum Ended {
     TimedOut(Duration),
     Panicked(String),
     NeverStarted,
+    CutOff,
 }
 
 impl Running {
     fn start(
         (index, tool, input): Queued,
         permit: Option<OwnedSemaphorePermit>,
+        patience: Duration,
         board: &Arc<Board>,
         terms: &Terms,
     ) -> Self {
@@ -319,7 +331,12 @@ impl Running {
             let _waiting = scope.waiting(WaitFor::Tool(name));
             let ctx = inside.clone();
             let call = AssertUnwindSafe(tool.call(inside, input)).catch_unwind();
-            let ended = match tokio::time::timeout(limit, call).await {
+            let called = tokio::select! {
+                biased;
+                called = tokio::time::timeout(limit, call) => called,
+                () = given_up(&scope, patience) => return Ended::CutOff,
+            };
+            let ended = match called {
                 Ok(Ok(mut output)) => {
                     cut(&ctx, &mut output, &log).await;
                     Ended::Output(output)
@@ -354,6 +371,7 @@ impl Running {
                 cut_short(call, ctx, Outcome::Failed, &text)
             }
             Ended::NeverStarted => never_started(call),
+            Ended::CutOff => cut_short(call, ctx, Outcome::Interrupted, STOPPED),
         }
     }
 }

@@ -15,6 +15,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -46,6 +47,8 @@ struct Shared {
 #[derive(Default)]
 struct State {
     queue: VecDeque<Event>,
+    /// How many of them are there for whom there was no room.
+    beyond: usize,
     reader: Reader,
 }
 
@@ -104,6 +107,40 @@ impl Sink {
         }
     }
 
+    /// As [`send`](Self::send), and past the limit once `gone` ends: what must be told, however long
+    /// the watcher is away. Each agent may say a few such words, and no more.
+    pub(crate) fn send_unless<'s, G>(
+        &'s self,
+        event: Event,
+        gone: G,
+    ) -> impl Future<Output = ()> + Send + use<'s, G>
+    where
+        G: Future<Output = ()> + Send + 's,
+    {
+        let late = self.put(event).err().map(|event| {
+            let wait = async move {
+                let room = tokio::select! {
+                    biased;
+                    room = self.0.room.acquire() => room.ok(),
+                    () = gone => None,
+                };
+                match room {
+                    Some(room) => {
+                        room.forget();
+                        self.0.push(event);
+                    }
+                    None => self.0.push_beyond(event),
+                }
+            };
+            wait.boxed()
+        });
+        async move {
+            if let Some(late) = late {
+                late.await;
+            }
+        }
+    }
+
     async fn wait(&self, event: Event) {
         if let Ok(room) = self.0.room.acquire().await {
             room.forget();
@@ -140,7 +177,22 @@ impl Sink {
 impl Shared {
     /// Takes an event for which there is room.
     fn push(&self, event: Event) {
+        self.take_in(event, self.state());
+    }
+
+    /// Takes an event for which there is none.
+    fn push_beyond(&self, event: Event) {
         let mut state = self.state();
+        match &state.reader {
+            Reader::Away => (self.outlet)(event),
+            Reader::Reading(_) => {
+                state.beyond += 1;
+                self.take_in(event, state);
+            }
+        }
+    }
+
+    fn take_in(&self, event: Event, mut state: MutexGuard<'_, State>) {
         match &mut state.reader {
             Reader::Away => {
                 // Under the lock, so that events keep their order.
@@ -169,8 +221,9 @@ impl Shared {
             batch.append(&mut state.queue);
         }
         self.waiting.fetch_sub(count, Relaxed);
+        let room = count - std::mem::take(&mut state.beyond);
         drop(state);
-        self.room.add_permits(count);
+        self.room.add_permits(room);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -236,8 +289,9 @@ impl Drop for SinkReader {
         state.queue = VecDeque::new();
         state.reader = Reader::Away;
         shared.read.store(false, Release);
+        let room = count - std::mem::take(&mut state.beyond);
         drop(state);
-        shared.room.add_permits(count);
+        shared.room.add_permits(room);
     }
 }
 
@@ -321,6 +375,28 @@ mod tests {
         drop(reader);
         let told = told.lock().unwrap().clone();
         assert_eq!(told, (1..=last).collect::<Vec<_>>(), "in order, none lost");
+    }
+
+    #[tokio::test]
+    async fn what_must_be_told_goes_past_the_limit_and_gives_back_only_the_room_it_took() {
+        let (sink, told) = collecting();
+        let mut reader = sink.read();
+        let last = SINK_CAPACITY as u64;
+        for n in 0..last {
+            assert!(sink.offer(event(n)));
+        }
+        sink.send_unless(event(last), async {}).await;
+        reader.take();
+        assert_eq!(reader.next_taken().map(|e| number(&e)), Some(0));
+        assert_eq!(sink.0.room.available_permits(), SINK_CAPACITY);
+        for n in 0..last {
+            assert!(sink.offer(event(last + 1 + n)));
+        }
+        sink.send_unless(event(2 * last + 1), async {}).await;
+        drop(reader);
+        assert_eq!(sink.0.room.available_permits(), SINK_CAPACITY);
+        let told = told.lock().unwrap().clone();
+        assert_eq!(told, (1..=2 * last + 1).collect::<Vec<_>>());
     }
 
     #[tokio::test]

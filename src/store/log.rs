@@ -5,6 +5,7 @@ use std::{
     borrow::Cow,
     collections::VecDeque,
     fmt,
+    pin::pin,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -38,6 +39,9 @@ const ASK_AFTER: Duration = Duration::from_millis(20);
 /// How long one answer of a store is waited for; what it was asked may happen all the same. A store
 /// that does its work where it is asked is not cut off: while its disk hangs, so does who asked.
 pub const STORE_LIMIT: Duration = Duration::from_secs(30);
+
+/// So long those who want records written wait for one of them who does it.
+const PASS: Duration = Duration::from_secs(1);
 
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -93,6 +97,8 @@ struct Writer {
     told: Mutex<Joiner>,
     /// Held by whoever hands records over; those who wait for it find theirs written.
     turn: tokio::sync::Mutex<()>,
+    /// Held by the one who goes on without the turn, because whoever has it does not.
+    pass: tokio::sync::Mutex<()>,
 }
 
 impl Log {
@@ -132,7 +138,8 @@ impl Log {
             },
             told: Mutex::default(),
             memories: Mutex::new(memories),
-            turn: tokio::sync::Mutex::new(()),
+            turn: tokio::sync::Mutex::default(),
+            pass: tokio::sync::Mutex::default(),
         })))
     }
 
@@ -319,7 +326,7 @@ impl Writer {
 
     async fn flush(&self, until: Until) -> Result<()> {
         let wanted = self.state().last;
-        let _turn = self.turn.lock().await;
+        let _turn = self.turn().await;
         let mut asked = 0;
         loop {
             let batch = {
@@ -364,6 +371,21 @@ impl Writer {
                     }
                     return Err(error);
                 }
+            }
+        }
+    }
+
+    /// Waits for the turn to hand records over. Who has it, or is to have it next, may be the turn of
+    /// an agent whose stream nobody reads; then one of those who wait goes on without it, because a
+    /// store keeps rows once that are handed over twice.
+    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+        let mut turn = pin!(self.turn.lock());
+        loop {
+            if let Ok(turn) = tokio::time::timeout(PASS, &mut turn).await {
+                return turn;
+            }
+            if let Ok(pass) = self.pass.try_lock() {
+                return pass;
             }
         }
     }

@@ -84,7 +84,7 @@ impl State {
             }
         }
         if until == Until::OnDisk {
-            self.synced = last;
+            self.synced = self.synced.max(last);
         }
     }
 }

@@ -5,7 +5,7 @@ use std::{
     fmt,
     future::{Future, poll_fn},
     panic::AssertUnwindSafe,
-    sync::Arc,
+    sync::{Arc, OnceLock},
     task::Poll,
     time::Duration,
 };
@@ -114,7 +114,7 @@ impl Child {
         };
         let home = parts.home.clone();
         home.spawn(async move {
-            let answered = Driver { parts, cut }.run().await;
+            let answered = Driver::new(parts, cut).run().await;
             // Nobody waits for one in the background.
             sender.send(answered).ok();
         });
@@ -173,6 +173,8 @@ impl fmt::Debug for Child {
 struct Driver {
     parts: Box<Parts>,
     cut: CancellationToken,
+    /// When it was seen that it is to stop.
+    cancelled: OnceLock<Instant>,
 }
 
 /// How a child's turn came out.
@@ -195,6 +197,15 @@ enum Next {
 }
 
 impl Driver {
+    fn new(parts: Box<Parts>, cut: CancellationToken) -> Self {
+        let cancelled = OnceLock::new();
+        Self {
+            parts,
+            cut,
+            cancelled,
+        }
+    }
+
     async fn run(self) -> Answered {
         let since = Instant::now();
         let sink = self.parts.given.sink.clone();
@@ -219,14 +230,14 @@ impl Driver {
                 call: parts.call.clone(),
                 is_call: parts.is_call,
             });
-        sink.send(origin.event(start)).await;
+        sink.send_unless(origin.event(start), self.given_up()).await;
         let turned = match AssertUnwindSafe(self.converse()).catch_unwind().await {
             Ok(turned) => turned,
             Err(_) => self.broken().await,
         };
         let (outcome, text) = words(turned, &self.parts.order);
         let text = self.past_hooks(outcome, text).await;
-        let parts = *self.parts;
+        let parts = &self.parts;
         let (usage, cost) = parts.given.meter.spent();
         let answered = Answered {
             agent: path,
@@ -251,7 +262,8 @@ impl Driver {
                 usage,
                 cost,
             });
-        sink.send(origin.event(end)).await;
+        sink.send_unless(origin.event(end), self.given_up()).await;
+        let parts = *self.parts;
         // What it did not spend is its parent's again before the parent hears of the end.
         drop(parts.place);
         if parts.order.ground == Ground::Background {
@@ -327,7 +339,8 @@ impl Driver {
             let agents = vec![parts.seat.path().clone()];
             let origin = Origin::new(parts.seat.path(), TurnId(1));
             let event = origin.event(EventKind::Abandoned { agents });
-            parts.given.sink.send(event).await;
+            let gone = self.given_up();
+            parts.given.sink.send_unless(event, gone).await;
         }
         turned
     }
@@ -340,7 +353,7 @@ impl Driver {
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
         let mut cut = std::pin::pin!(self.cut.cancelled());
-        let mut stubborn = std::pin::pin!(stubborn(scope));
+        let mut stubborn = std::pin::pin!(self.stubborn());
         loop {
             // Whatever ends a turn from outside is asked first only when it may be due: a child that
             // talks pays for none of it, and one that never stops talking cannot outrun it.
@@ -363,18 +376,19 @@ impl Driver {
                 Poll::Pending
             });
             match next.await {
-                Next::Event(Some(event)) => sink.send(event).await,
+                // A watcher who is away holds up what it says, and not its end.
+                Next::Event(Some(event)) => sink.send_unless(event, self.given_up()).await,
                 Next::Event(None) => break,
                 Next::Cut => {
                     // Nobody waits any more: what it runs is dropped where it is.
                     if let Some(end) = turn.cut(StopReason::Cancelled) {
-                        sink.send(end).await;
+                        sink.send_unless(end, self.given_up()).await;
                     }
                     break;
                 }
                 Next::Overdue(why) => {
                     if let Some(event) = stalled(&why, parts) {
-                        sink.send(event).await;
+                        sink.send_unless(event, self.given_up()).await;
                     }
                     overdue = Some(why);
                     scope.cancel();
@@ -389,6 +403,21 @@ impl Driver {
             stop,
             text: turn.words(),
             overdue,
+        }
+    }
+
+    /// Ends when it should have stopped and has had its time.
+    async fn stubborn(&self) {
+        self.parts.seat.scope().cancelled().await;
+        let since = *self.cancelled.get_or_init(Instant::now);
+        tokio::time::sleep_until(since + CLOSE_LIMIT).await;
+    }
+
+    /// Ends when nobody waits for it any more, or it has taken too long to stop.
+    async fn given_up(&self) {
+        tokio::select! {
+            () = self.cut.cancelled() => {}
+            () = self.stubborn() => {}
         }
     }
 
@@ -422,13 +451,6 @@ async fn given_up(home: &Scope) {
     home.cancelled().await;
     tokio::time::sleep(CANCEL_GRACE).await;
 }
-
-/// Ends when an agent was stopped and has taken longer for it than any agent may.
-async fn stubborn(scope: &Scope) {
-    scope.cancelled().await;
-    tokio::time::sleep(CLOSE_LIMIT).await;
-}
-
 fn stalled(why: &Overdue, parts: &Parts) -> Option<Event> {
     let Overdue::Silent(wait) = why else {
         return None;

@@ -2,6 +2,7 @@
 //! Refuses to know how a store keeps it; the same tests run on every store.
 
 mod around;
+mod away;
 mod boundaries;
 mod doubt;
 mod durability;

@@ -2,6 +2,7 @@
 //! Refuses to look inside: everything is seen through sessions, events and the registry.
 
 mod asking;
+mod away;
 mod basics;
 mod bombs;
 mod cancel;
