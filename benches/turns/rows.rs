@@ -51,6 +51,8 @@ const CROWD_TARGET: f64 = 1.0;
 
 /// Sessions that are parked.
 const PARKED: usize = 1_000;
+/// How often they are.
+const PARKED_ROUNDS: usize = 5;
 
 /// Prints the table. Returns what is above its target.
 pub(crate) fn table(pace: Pace) -> Vec<String> {
@@ -83,7 +85,7 @@ pub(crate) fn table(pace: Pace) -> Vec<String> {
         missed.extend(print(&name, spreads, CROWD_TARGET));
     }
     for answered in [Answered::AtOnce, Answered::AsAsked] {
-        missed.extend(parked(answered));
+        missed.extend(parked(answered, pace));
     }
     missed
 }
@@ -133,28 +135,38 @@ enum Answered {
 }
 
 /// Measures parked sessions of each side in a process of its own.
-fn parked(answered: Answered) -> Option<String> {
+fn parked(answered: Answered, pace: Pace) -> Option<String> {
     let (name, prompt) = match answered {
         Answered::AtOnce => ("all answered at once", format!("crowd {PARKED}")),
         Answered::AsAsked => ("answered as they asked", "short".to_owned()),
     };
-    let sides = Side::ALL.map(|side| {
-        let server = Server::start();
-        let numbers = numbers(&["park", side.name(), &server.url, &prompt]);
-        let [kib, connections] = numbers[..] else {
-            panic!("{}: {numbers:?}", side.name())
-        };
-        if answered == Answered::AtOnce {
-            assert_eq!(server.peak(), (PARKED, PARKED), "{}", side.name());
-            assert!(connections >= PARKED as f64, "{}", side.name());
+    let mut held = [0.0; 4];
+    let mut kib: [Vec<f64>; 4] = Default::default();
+    for _ in 0..pace.rounds(PARKED_ROUNDS) {
+        for ((side, kib), held) in Side::ALL.into_iter().zip(&mut kib).zip(&mut held) {
+            let server = Server::start();
+            let numbers = numbers(&["park", side.name(), &server.url, &prompt]);
+            let [each, connections] = numbers[..] else {
+                panic!("{}: {numbers:?}", side.name())
+            };
+            if answered == Answered::AtOnce {
+                assert_eq!(server.peak(), (PARKED, PARKED), "{}", side.name());
+                assert!(connections >= PARKED as f64, "{}", side.name());
+            }
+            kib.push(each);
+            *held = connections;
         }
-        (kib, connections)
-    });
-    let cells = sides.map(|(kib, connections)| format!("{kib:.1} ({connections})"));
-    let [bare, careful, obvious, ours] = sides.map(|(kib, _)| kib);
+    }
+    let kib = kib.map(Spread::of);
+    let cells: Vec<_> = kib
+        .iter()
+        .zip(held)
+        .map(|(kib, held)| format!("{kib}, {held}"))
+        .collect();
+    let [bare, careful, obvious, ours] = kib.each_ref().map(|kib| kib.median);
     let most = bare + 10.0;
     println!(
-        "| a parked session, {name}, KiB (connections) | {} | {:.2} | {:.2} | bare + 10: {most:.1} |",
+        "| a parked session, {name}, KiB, and connections | {} | {:.2} | {:.2} | bare + 10: {most:.1} |",
         cells.join(" | "),
         ours / careful,
         ours / obvious,
