@@ -333,16 +333,17 @@ impl Running {
             let call = AssertUnwindSafe(tool.call(inside, input)).catch_unwind();
             let called = tokio::select! {
                 biased;
-                called = tokio::time::timeout(limit, call) => called,
-                () = given_up(&scope, patience) => return Ended::CutOff,
+                called = tokio::time::timeout(limit, call) => Some(called),
+                () = given_up(&scope, patience) => None,
             };
             let ended = match called {
-                Ok(Ok(mut output)) => {
+                Some(Ok(Ok(mut output))) => {
                     cut(&ctx, &mut output, &log).await;
                     Ended::Output(output)
                 }
-                Ok(Err(panic)) => Ended::Panicked(panic_words(&*panic)),
-                Err(_) => Ended::TimedOut(limit),
+                Some(Ok(Err(panic))) => Ended::Panicked(panic_words(&*panic)),
+                Some(Err(_)) => Ended::TimedOut(limit),
+                None => Ended::CutOff,
             };
             ctx.output().keep().await;
             ended

@@ -1,7 +1,7 @@
 //! One gate: open, shut, letting one probe through, or letting the crowd through at a growing pace.
 //! Refuses to wait and to know the clock: it is told the time and says who may go when.
 
-use std::time::Duration;
+use std::{mem::Discriminant, time::Duration};
 
 use tokio::time::Instant;
 
@@ -56,6 +56,9 @@ impl Default for Pace {
         }
     }
 }
+
+/// Between two of those who wait, while they look for themselves.
+const LOOK: Duration = Duration::from_millis(1);
 
 /// Why a request was refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +118,8 @@ pub(super) struct State {
     stepped_at: Instant,
     /// The first in the queue was passed and has not come since.
     pub(super) is_first_asleep: bool,
+    /// The mode of which all who wait have heard.
+    told: Discriminant<Mode>,
 }
 
 impl State {
@@ -132,6 +137,7 @@ impl State {
             used_at: now,
             stepped_at: now,
             is_first_asleep: false,
+            told: std::mem::discriminant(&Mode::Open),
         }
     }
 
@@ -165,6 +171,20 @@ impl State {
             true => due,
             false => due.max(self.stepped_at) + pace.asleep,
         }
+    }
+
+    /// How much later than that one of those who wait looks, so that a thousand do not look at once.
+    pub(super) fn spread(&self) -> Duration {
+        match self.is_first_asleep {
+            true => LOOK.mul_f64(self.waiting as f64 * random_unit()),
+            false => Duration::ZERO,
+        }
+    }
+
+    /// Whether what those who wait are waiting for has changed since this was asked last.
+    pub(super) fn has_turned(&mut self) -> bool {
+        let mode = std::mem::discriminant(&self.mode);
+        std::mem::replace(&mut self.told, mode) != mode
     }
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {

@@ -36,7 +36,7 @@ struct Gate {
     /// gate, so that a change wakes one waiter and not a thousand.
     turn: Mutex<()>,
     changed: Notify,
-    /// The same for all of the queue, while its head is asleep.
+    /// The same for all of the queue, while its head is asleep: then each looks for itself.
     moved: Notify,
 }
 
@@ -48,7 +48,8 @@ impl Gate {
     /// Whoever waits should look again. Not under the lock of the state.
     fn changed(&self) {
         self.changed.notify_one();
-        if self.state().is_first_asleep {
+        let mut state = self.state();
+        if state.is_first_asleep && state.has_turned() {
             self.moved.notify_waiters();
         }
     }
@@ -100,7 +101,10 @@ impl Governor {
         let mut turn = pin!(timeout_at(patience, gate.turn.lock()));
         let _turn = loop {
             let moved = gate.moved.notified();
-            let passed = gate.state().passed_at(&self.pace);
+            let passed = {
+                let state = gate.state();
+                state.passed_at(&self.pace) + state.spread()
+            };
             tokio::select! {
                 biased;
                 turn = &mut turn => break turn.map_err(|_| too_long())?,

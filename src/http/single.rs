@@ -31,6 +31,8 @@ use super::lanes::Spoken;
 
 /// The pool has handed on a shared connection long before this; who still waits then has lost it.
 const HANDED_ON: Duration = Duration::from_secs(1);
+/// So often calls wait for one of them before they all go for themselves.
+const ROUNDS: u32 = 3;
 /// So long the pool may take to know of a connection that was made.
 const KNOWN: Duration = Duration::from_millis(50);
 
@@ -49,6 +51,8 @@ struct Line {
     /// So long others wait for one attempt. Whoever makes it may not be polled any more: then each
     /// goes for itself.
     pass: Duration,
+    /// Held by the one who goes for itself; the others see whether they may share what it makes.
+    alone: Mutex<()>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,6 +70,7 @@ impl Single {
             ended: AtomicU64::new(0),
             last: Mutex::default(),
             pass,
+            alone: Mutex::default(),
         }))
     }
 }
@@ -113,10 +118,18 @@ where
                 return made;
             }
             let before = line.ended.load(Ordering::Acquire);
-            let Ok(mut last) = timeout(line.pass, line.last.lock()).await else {
-                let made = inner.call(request).await;
-                line.note(made.as_ref().ok());
-                return made;
+            let mut rounds = 0;
+            let mut last = loop {
+                if let Ok(last) = timeout(line.pass, line.last.lock()).await {
+                    break last;
+                }
+                rounds += 1;
+                let alone = line.alone.try_lock();
+                if alone.is_ok() || line.spoken.is_http1() || rounds == ROUNDS {
+                    let made = inner.call(request).await;
+                    line.note(made.as_ref().ok());
+                    return made;
+                }
             };
             let waited = line.ended.load(Ordering::Acquire) != before;
             match *last {

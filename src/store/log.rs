@@ -11,6 +11,7 @@ use std::{
 };
 
 use serde_json::Value;
+use tokio::time::Instant;
 
 use super::{
     Batch, Body, Card, Claim, Doubt, LostChild, LostChildren, Recalled, Recollection, Record,
@@ -326,7 +327,7 @@ impl Writer {
 
     async fn flush(&self, until: Until) -> Result<()> {
         let wanted = self.state().last;
-        let _turn = self.turn().await;
+        let _turn = self.turn(wanted, until).await;
         let mut asked = 0;
         loop {
             let batch = {
@@ -378,16 +379,24 @@ impl Writer {
     /// Waits for the turn to hand records over. Who has it, or is to have it next, may be the turn of
     /// an agent whose stream nobody reads; then one of those who wait goes on without it, because a
     /// store keeps rows once that are handed over twice.
-    async fn turn(&self) -> tokio::sync::MutexGuard<'_, ()> {
+    async fn turn(&self, wanted: u64, until: Until) -> Option<tokio::sync::MutexGuard<'_, ()>> {
         let mut turn = pin!(self.turn.lock());
-        loop {
-            if let Ok(turn) = tokio::time::timeout(PASS, &mut turn).await {
-                return turn;
+        let begun = Instant::now();
+        let mut wait = PASS;
+        // The one who passes may stop in its turn: then each goes for itself.
+        while begun.elapsed() < PASS * 5 {
+            if let Ok(turn) = tokio::time::timeout(wait, &mut turn).await {
+                return Some(turn);
+            }
+            if self.state().has_written(wanted, until) {
+                return None;
             }
             if let Ok(pass) = self.pass.try_lock() {
-                return pass;
+                return Some(pass);
             }
+            wait = ASK_AFTER;
         }
+        None
     }
 
     fn hand_over(&self) {

@@ -144,9 +144,13 @@ impl Store for MemoryStore {
                     "its log does not end where this writer left it",
                 ));
             }
+            let is_late = known == batch.rows.len() && batch.card.records < last;
             kept.rows.extend(batch.rows.into_iter().skip(known));
-            kept.card = batch.card;
             let (last, _) = kept.end();
+            // One that only repeats what is there may be late, and know less.
+            if !is_late {
+                kept.card = batch.card;
+            }
             kept.card.records = last;
             kept.length.send_replace(last);
             Ok(last)

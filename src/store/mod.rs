@@ -73,7 +73,9 @@ pub(crate) const TITLE: usize = 80;
 /// 2. A batch is there whole or not at all.
 /// 3. An append that does not continue the log exactly, or comes from a claim that is no longer the
 ///    newest, changes nothing and fails as fenced. One that repeats rows which are there with the
-///    same sums is `Ok`: whoever lost the answer may ask again.
+///    same sums is `Ok`: whoever lost the answer may ask again, also while the first append is
+///    still under way. A card that knows of fewer records than there are, with rows that are all
+///    there already, is not kept.
 /// 4. Work begins when a method is called, not when its future is polled, and goes on when the
 ///    future is dropped.
 /// 5. Where the answer cannot be known (a connection broke), the error is of the kind `Uncertain`.

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     backend::{Backend, Conversation, Grant, Mended, Task, Told},
     budget::Place,
-    dispatch::CANCEL_GRACE,
+    dispatch::{CANCEL_GRACE, TREE_GRACE},
     error::{Error, ErrorKind},
     event::{Event, EventKind, Ground, StopReason},
     hook::{ChildEnd, Verdict},
@@ -353,12 +353,16 @@ impl Driver {
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
         let mut cut = std::pin::pin!(self.cut.cancelled());
-        let mut stubborn = std::pin::pin!(self.stubborn());
+        let mut stubborn = std::pin::pin!(stubborn(scope));
+        let mut late = None;
         loop {
             // Whatever ends a turn from outside is asked first only when it may be due: a child that
             // talks pays for none of it, and one that never stops talking cannot outrun it.
             let pressed = self.cut.is_cancelled() || scope.is_cancelled() || watchdog.is_due();
             let next = poll_fn(|cx| {
+                if late.is_some_and(|late| Instant::now() >= late) {
+                    return Poll::Ready(Next::Cut);
+                }
                 if !pressed && let Poll::Ready(event) = turn.poll_next_unpin(cx) {
                     return Poll::Ready(Next::Event(event));
                 }
@@ -376,8 +380,20 @@ impl Driver {
                 Poll::Pending
             });
             match next.await {
-                // A watcher who is away holds up what it says, and not its end.
-                Next::Event(Some(event)) => sink.send_unless(event, self.given_up()).await,
+                Next::Event(Some(event)) => {
+                    // A watcher who is away holds up what it says, and not its end.
+                    let gone = async {
+                        tokio::select! {
+                            () = self.given_up() => {}
+                            () = watchdog.over() => {}
+                        }
+                    };
+                    sink.send_unless(event, gone).await;
+                    // What it says after that goes past the limit, so that it may not say much.
+                    if late.is_none() && self.is_given_up() {
+                        late = Some(Instant::now() + TREE_GRACE);
+                    }
+                }
                 Next::Event(None) => break,
                 Next::Cut => {
                     // Nobody waits any more: what it runs is dropped where it is.
@@ -387,11 +403,11 @@ impl Driver {
                     break;
                 }
                 Next::Overdue(why) => {
+                    scope.cancel();
                     if let Some(event) = stalled(&why, parts) {
                         sink.send_unless(event, self.given_up()).await;
                     }
                     overdue = Some(why);
-                    scope.cancel();
                     continue;
                 }
             }
@@ -406,19 +422,23 @@ impl Driver {
         }
     }
 
-    /// Ends when it should have stopped and has had its time.
-    async fn stubborn(&self) {
-        self.parts.seat.scope().cancelled().await;
-        let since = *self.cancelled.get_or_init(Instant::now);
-        tokio::time::sleep_until(since + CLOSE_LIMIT).await;
-    }
-
-    /// Ends when nobody waits for it any more, or it has taken too long to stop.
+    /// Ends when what it says waits for its watcher no longer: nobody waits for it any more, or it was
+    /// to stop some time ago.
     async fn given_up(&self) {
+        let late = async {
+            self.parts.seat.scope().cancelled().await;
+            let since = *self.cancelled.get_or_init(Instant::now);
+            tokio::time::sleep_until(since + CLOSE_LIMIT).await;
+        };
         tokio::select! {
             () = self.cut.cancelled() => {}
-            () = self.stubborn() => {}
+            () = late => {}
         }
+    }
+
+    fn is_given_up(&self) -> bool {
+        let since = self.cancelled.get();
+        since.is_some_and(|since| Instant::now() >= *since + CLOSE_LIMIT)
     }
 
     /// What the parent reads, past the parent's hooks.
@@ -444,6 +464,12 @@ impl Driver {
             Verdict::Refuse(reason) => format!("A hook withheld what the agent said: {reason}"),
         }
     }
+}
+
+/// Ends when an agent was stopped and has taken longer for it than any agent may.
+async fn stubborn(scope: &Scope) {
+    scope.cancelled().await;
+    tokio::time::sleep(CLOSE_LIMIT).await;
 }
 
 /// Ends when all is over where a child's driver lives, and so is the time for last words.

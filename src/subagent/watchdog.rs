@@ -53,6 +53,11 @@ impl Watchdog {
         self.heard >= self.deadline
     }
 
+    /// Ends when the child has lived as long as it may.
+    pub(super) fn over(&self) -> impl Future<Output = ()> + Send + use<> {
+        tokio::time::sleep_until(self.deadline)
+    }
+
     /// Ready when the child must be stopped.
     pub(super) fn poll_overdue(&mut self, scope: &Scope, cx: &mut Context<'_>) -> Poll<Overdue> {
         loop {

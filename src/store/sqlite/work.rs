@@ -115,7 +115,7 @@ impl<'c> Group<'c> {
         let records = entry.last.cast_unsigned();
         if batch.card.records == records && batch.card.id == claim.session {
             entry.set_card(&batch.card)?;
-        } else {
+        } else if batch.card.records >= records || known < batch.rows.len() {
             let mut card = batch.card.clone();
             card.id.clone_from(&claim.session);
             card.records = records;
