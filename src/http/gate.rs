@@ -1,7 +1,7 @@
 //! One gate: open, shut, letting one probe through, or letting the crowd through at a growing pace.
 //! Refuses to wait and to know the clock: it is told the time and says who may go when.
 
-use std::{mem::Discriminant, time::Duration};
+use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -96,6 +96,15 @@ enum Mode {
     },
 }
 
+/// Whoever stands first in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum First {
+    /// Comes when it may go, as far as is known.
+    Comes,
+    /// Was passed and has not come since.
+    Asleep,
+}
+
 /// The state of one gate.
 #[derive(Debug)]
 pub(super) struct State {
@@ -116,10 +125,9 @@ pub(super) struct State {
     pub(super) used_at: Instant,
     /// When somebody of the queue last asked whether it may go.
     stepped_at: Instant,
-    /// The first in the queue was passed and has not come since.
-    pub(super) is_first_asleep: bool,
-    /// The mode of which all who wait have heard.
-    told: Discriminant<Mode>,
+    pub(super) first: First,
+    /// All who wait should hear of the mode.
+    turned: bool,
 }
 
 impl State {
@@ -136,8 +144,8 @@ impl State {
             refused_at: now,
             used_at: now,
             stepped_at: now,
-            is_first_asleep: false,
-            told: std::mem::discriminant(&Mode::Open),
+            first: First::Comes,
+            turned: false,
         }
     }
 
@@ -167,24 +175,24 @@ impl State {
             Mode::Probing { lease: Some(end) } => end,
             Mode::Paced { next, .. } => next,
         };
-        match self.is_first_asleep {
-            true => due,
-            false => due.max(self.stepped_at) + pace.asleep,
+        match self.first {
+            First::Asleep => due,
+            First::Comes => due.max(self.stepped_at) + pace.asleep,
         }
     }
 
     /// How much later than that one of those who wait looks, so that a thousand do not look at once.
     pub(super) fn spread(&self) -> Duration {
-        match self.is_first_asleep {
-            true => LOOK.mul_f64(self.waiting as f64 * random_unit()),
-            false => Duration::ZERO,
+        match self.first {
+            First::Asleep => LOOK.mul_f64(self.waiting as f64 * random_unit()),
+            First::Comes => Duration::ZERO,
         }
     }
 
-    /// Whether what those who wait are waiting for has changed since this was asked last.
+    /// Whether what those who wait are waiting for has changed since this was asked last: not only
+    /// its pace.
     pub(super) fn has_turned(&mut self) -> bool {
-        let mode = std::mem::discriminant(&self.mode);
-        std::mem::replace(&mut self.told, mode) != mode
+        std::mem::take(&mut self.turned)
     }
 
     pub(super) fn step(&mut self, now: Instant, pace: &Pace) -> Step {
@@ -238,6 +246,7 @@ impl State {
             Mode::Probing { .. } => {
                 self.forgiven = self.failures;
                 self.failures /= 2;
+                self.turned = true;
                 let gap = pace.first_gap;
                 self.mode = Mode::Paced {
                     gap,
@@ -306,6 +315,7 @@ impl State {
         match self.mode {
             Mode::Paced { gap, .. } if gap >= pace.first_gap => {
                 self.failures = self.forgiven;
+                self.turned = true;
                 self.mode = Mode::Probing { lease: None };
             }
             Mode::Open => self.failures = self.forgiven,
@@ -337,19 +347,25 @@ impl State {
             return false;
         }
         match &mut self.mode {
-            Mode::Probing { lease } => lease.take().is_some(),
+            Mode::Probing { lease } => {
+                let was_taken = lease.take().is_some();
+                self.turned |= was_taken;
+                was_taken
+            }
             _ => false,
         }
     }
 
     fn shut(&mut self, until: Instant, cause: Cause) {
         self.mode = Mode::Shut { until };
+        self.turned = true;
         self.cause = cause;
         self.epoch += 1;
     }
 
     fn open(&mut self) {
         self.mode = Mode::Open;
+        self.turned = true;
         self.failures = 0;
         self.owed = 0;
         self.crowd = 0;

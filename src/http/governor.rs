@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{
-    gate::{Cause, Pace, State, Step},
+    gate::{Cause, First, Pace, State, Step},
     limits,
 };
 use crate::error::{Error, ErrorKind, Result};
@@ -49,7 +49,7 @@ impl Gate {
     fn changed(&self) {
         self.changed.notify_one();
         let mut state = self.state();
-        if state.is_first_asleep && state.has_turned() {
+        if state.first == First::Asleep && state.has_turned() {
             self.moved.notify_waiters();
         }
     }
@@ -118,10 +118,10 @@ impl Governor {
             if state.passed_at(&self.pace) > now {
                 continue;
             }
-            let was_known = std::mem::replace(&mut state.is_first_asleep, true);
+            let was = std::mem::replace(&mut state.first, First::Asleep);
             let step = state.step(now, &self.pace);
             drop(state);
-            if !was_known {
+            if was == First::Comes {
                 gate.moved.notify_waiters();
             }
             match step {
@@ -136,7 +136,7 @@ impl Governor {
         let epoch = loop {
             let step = {
                 let mut state = gate.state();
-                state.is_first_asleep = false;
+                state.first = First::Comes;
                 state.step(Instant::now(), &self.pace)
             };
             match step {

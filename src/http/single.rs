@@ -53,6 +53,8 @@ struct Line {
     pass: Duration,
     /// Held by the one who goes for itself; the others see whether they may share what it makes.
     alone: Mutex<()>,
+    /// How many of those have made a connection for all.
+    shared: AtomicU64,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -71,6 +73,7 @@ impl Single {
             last: Mutex::default(),
             pass,
             alone: Mutex::default(),
+            shared: AtomicU64::new(0),
         }))
     }
 }
@@ -118,16 +121,23 @@ where
                 return made;
             }
             let before = line.ended.load(Ordering::Acquire);
+            let shared = line.shared.load(Ordering::Acquire);
             let mut rounds = 0;
             let mut last = loop {
                 if let Ok(last) = timeout(line.pass, line.last.lock()).await {
                     break last;
                 }
+                if line.shared.load(Ordering::Acquire) != shared {
+                    sleep(HANDED_ON).await;
+                    return Err(Superseded.into());
+                }
                 rounds += 1;
                 let alone = line.alone.try_lock();
                 if alone.is_ok() || line.spoken.is_http1() || rounds == ROUNDS {
                     let made = inner.call(request).await;
-                    line.note(made.as_ref().ok());
+                    if line.note(made.as_ref().ok()) == End::Shared {
+                        line.shared.fetch_add(1, Ordering::Release);
+                    }
                     return made;
                 }
             };

@@ -43,6 +43,8 @@ pub const STORE_LIMIT: Duration = Duration::from_secs(30);
 
 /// So long those who want records written wait for one of them who does it.
 const PASS: Duration = Duration::from_secs(1);
+/// So often they look after that.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// What an agent waits for before it goes on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -100,6 +102,8 @@ struct Writer {
     turn: tokio::sync::Mutex<()>,
     /// Held by the one who goes on without the turn, because whoever has it does not.
     pass: tokio::sync::Mutex<()>,
+    /// When somebody went on without either.
+    gone: Mutex<Option<Instant>>,
 }
 
 impl Log {
@@ -141,6 +145,7 @@ impl Log {
             memories: Mutex::new(memories),
             turn: tokio::sync::Mutex::default(),
             pass: tokio::sync::Mutex::default(),
+            gone: Mutex::default(),
         })))
     }
 
@@ -383,8 +388,7 @@ impl Writer {
         let mut turn = pin!(self.turn.lock());
         let begun = Instant::now();
         let mut wait = PASS;
-        // The one who passes may stop in its turn: then each goes for itself.
-        while begun.elapsed() < PASS * 5 {
+        loop {
             if let Ok(turn) = tokio::time::timeout(wait, &mut turn).await {
                 return Some(turn);
             }
@@ -394,9 +398,16 @@ impl Writer {
             if let Ok(pass) = self.pass.try_lock() {
                 return Some(pass);
             }
-            wait = ASK_AFTER;
+            // The one who passes may stop in its turn: then one more goes, and later another.
+            if begun.elapsed() > PASS * 5 {
+                let mut gone = self.gone.lock().unwrap_or_else(PoisonError::into_inner);
+                if gone.is_none_or(|at| at.elapsed() >= PASS) {
+                    *gone = Some(Instant::now());
+                    return None;
+                }
+            }
+            wait = LOOK_AGAIN;
         }
-        None
     }
 
     fn hand_over(&self) {

@@ -22,7 +22,7 @@ use super::{
 use crate::{
     backend::{Backend, Conversation, Grant, Mended, Task, Told},
     budget::Place,
-    dispatch::{CANCEL_GRACE, TREE_GRACE},
+    dispatch::CANCEL_GRACE,
     error::{Error, ErrorKind},
     event::{Event, EventKind, Ground, StopReason},
     hook::{ChildEnd, Verdict},
@@ -385,13 +385,13 @@ impl Driver {
                     let gone = async {
                         tokio::select! {
                             () = self.given_up() => {}
-                            () = watchdog.over() => {}
+                            () = watchdog.over(), if overdue.is_none() => {}
                         }
                     };
                     sink.send_unless(event, gone).await;
                     // What it says after that goes past the limit, so that it may not say much.
                     if late.is_none() && self.is_given_up() {
-                        late = Some(Instant::now() + TREE_GRACE);
+                        late = Some(Instant::now() + CLOSE_LIMIT / 2);
                     }
                 }
                 Next::Event(None) => break,

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 
 use futures::FutureExt;
 use reqwest::header::HeaderMap;
-use tokio::time::Instant;
+use tokio::time::{Instant, advance};
 
 use super::{
     super::{
@@ -51,6 +51,22 @@ async fn a_crowd_passes_whoever_is_first_and_asleep_at_the_pace_of_the_gate() {
     let (second, last) = (went[1] - went[0], went[999]);
     assert!(second < Duration::from_secs(2), "{second:?}");
     assert!(last < Duration::from_secs(60), "{last:?}");
+}
+
+/// What the gate told in an earlier storm is no reason to keep quiet in the next.
+#[tokio::test(start_paused = true)]
+async fn a_second_storm_with_one_asleep_is_passed_as_quickly() {
+    let (governor, asleep) = one_asleep(Pace::default()).await;
+    crowd(&governor, 20, Duration::from_millis(300)).await;
+    asleep.await.unwrap().answered(&HeaderMap::new());
+    advance(Duration::from_secs(60)).await;
+    let error = refusal(ErrorKind::Overloaded).with_retry_after(Duration::from_secs(5));
+    admitted(&governor, 1).await.failed(&error, None);
+    let mut asleep = Box::pin(governor.admit(HERE, 1));
+    assert!((&mut asleep).now_or_never().is_none());
+    let went = crowd(&governor, 20, Duration::from_millis(300)).await;
+    let second = went[1] - went[0];
+    assert!(second < Duration::from_secs(2), "{second:?}");
 }
 
 #[tokio::test(start_paused = true)]
