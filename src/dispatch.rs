@@ -260,13 +260,6 @@ async fn until(end: Option<Instant>) {
     }
 }
 
-/// Ends when a cancelled tool has had its time and nobody has taken it away: the stream of its turn
-/// is not being read.
-async fn given_up(scope: &Scope, patience: Duration) {
-    scope.cancelled().await;
-    tokio::time::sleep(patience + LATE).await;
-}
-
 type Queued = (usize, Arc<dyn Tool>, Value);
 
 /// The next calls that may run side by side: one that is alone, or all up to the next that is.
@@ -334,7 +327,8 @@ impl Running {
             let called = tokio::select! {
                 biased;
                 called = tokio::time::timeout(limit, call) => Some(called),
-                () = given_up(&scope, patience) => None,
+                // Nobody has taken it away: the stream of its turn is not being read.
+                () = scope.cancelled_for(patience + LATE) => None,
             };
             let ended = match called {
                 Some(Ok(Ok(mut output))) => {

@@ -8,6 +8,7 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
 use futures::{FutureExt, StreamExt, future, stream};
@@ -213,6 +214,12 @@ impl Scope {
     /// Cancel safety: safe, it holds no state.
     pub fn cancelled(&self) -> WaitForCancellationFuture<'_> {
         self.0.token.cancelled()
+    }
+
+    /// Ends so long after this scope was cancelled, as far as it is polled.
+    pub(crate) async fn cancelled_for(&self, time: Duration) {
+        self.cancelled().await;
+        tokio::time::sleep(time).await;
     }
 
     /// Runs a future until it ends or this scope is cancelled; `None` when cancelled.

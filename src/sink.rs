@@ -15,7 +15,6 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use futures::FutureExt;
 use tokio::sync::Semaphore;
 
 use crate::{
@@ -94,17 +93,7 @@ impl Sink {
     ///
     /// Cancel safety: the event is either in or not.
     pub fn send(&self, event: Event) -> impl Future<Output = ()> + Send + use<'_> {
-        // By itself, because there is nearly always room, and whoever sends should not be larger for
-        // the other case.
-        let late = self
-            .put(event)
-            .err()
-            .map(|event| Box::pin(self.wait(event)));
-        async move {
-            if let Some(late) = late {
-                late.await;
-            }
-        }
+        self.send_unless(event, std::future::pending())
     }
 
     /// As [`send`](Self::send), and past the limit once `gone` ends: what must be told, however long
@@ -117,8 +106,10 @@ impl Sink {
     where
         G: Future<Output = ()> + Send + 's,
     {
+        // By itself, because there is nearly always room, and whoever sends should not be larger for
+        // the other case.
         let late = self.put(event).err().map(|event| {
-            let wait = async move {
+            Box::pin(async move {
                 let room = tokio::select! {
                     biased;
                     room = self.0.room.acquire() => room.ok(),
@@ -131,20 +122,12 @@ impl Sink {
                     }
                     None => self.0.push_beyond(event),
                 }
-            };
-            wait.boxed()
+            })
         });
         async move {
             if let Some(late) = late {
                 late.await;
             }
-        }
-    }
-
-    async fn wait(&self, event: Event) {
-        if let Ok(room) = self.0.room.acquire().await {
-            room.forget();
-            self.0.push(event);
         }
     }
 

@@ -57,19 +57,11 @@ fn main() {
         ours.push(runtime.block_on(our_steps(&home.path().join(format!("ours{run}")), steps)));
     }
     let each = 1e6 / STEPS as f64;
-    row(
+    rows(
         "append of a step, 4 records on the disk, µs",
         each,
-        "1.3",
-        wall(&floor),
-        wall(&ours),
-    );
-    row(
-        "the same, CPU µs",
-        each,
-        "1.3",
-        cpu_time(&floor),
-        cpu_time(&ours),
+        &floor,
+        &ours,
     );
     let (mut floor, mut ours) = (Vec::new(), Vec::new());
     for run in 0..=runs {
@@ -81,20 +73,7 @@ fn main() {
         ours.push(runtime.block_on(our_sessions(&home.path().join(format!("many{run}")))));
     }
     let each = 1e6 / (SESSIONS * EACH) as f64;
-    row(
-        "100 sessions at once, a step, µs",
-        each,
-        "1.3",
-        wall(&floor),
-        wall(&ours),
-    );
-    row(
-        "the same, CPU µs",
-        each,
-        "1.3",
-        cpu_time(&floor),
-        cpu_time(&ours),
-    );
+    rows("100 sessions at once, a step, µs", each, &floor, &ours);
     recall_row(&runtime, home.path(), runs);
     loop_rows(home.path(), runs);
 }
@@ -157,6 +136,13 @@ fn median(times: impl Iterator<Item = Duration>) -> Duration {
     let mut times: Vec<_> = times.skip(1).collect();
     times.sort();
     times[times.len() / 2]
+}
+
+/// A row of elapsed time and one of CPU time.
+fn rows(name: &str, scale: f64, floor: &[Took], ours: &[Took]) {
+    row(name, scale, "1.3", wall(floor), wall(ours));
+    let (floor, ours) = (cpu_time(floor), cpu_time(ours));
+    row("the same, CPU µs", scale, "1.3", floor, ours);
 }
 
 fn row(name: &str, scale: f64, target: &str, floor: Duration, ours: Duration) {

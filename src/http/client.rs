@@ -215,8 +215,7 @@ impl Client {
 
     /// The pooled HTTP client for an address.
     pub(super) fn reaching(&self, url: &str) -> Result<reqwest::Client> {
-        let target = Target::of(url, self.0.settings.rush)?;
-        let (client, _) = self.door(&target)?;
+        let (client, _) = self.door(&*self.target(url)?)?;
         Ok(client)
     }
 

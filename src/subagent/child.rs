@@ -353,7 +353,8 @@ impl Driver {
         let mut watchdog = Watchdog::new(parts.life, parts.order.no_progress);
         let mut overdue = None;
         let mut cut = std::pin::pin!(self.cut.cancelled());
-        let mut stubborn = std::pin::pin!(stubborn(scope));
+        // It was stopped, and has taken longer for it than any agent may.
+        let mut stubborn = std::pin::pin!(scope.cancelled_for(CLOSE_LIMIT));
         let mut late = None;
         loop {
             // Whatever ends a turn from outside is asked first only when it may be due: a child that
@@ -456,7 +457,7 @@ impl Driver {
             () = self.cut.cancelled() => Verdict::Keep,
             verdict = hooks.on_child_end(&at, &end) => verdict,
             // Where all is over, the hook has as long as those around a tool.
-            () = given_up(&parts.home) => Verdict::Keep,
+            () = parts.home.cancelled_for(CANCEL_GRACE) => Verdict::Keep,
         };
         match verdict {
             Verdict::Keep => end.text,
@@ -466,17 +467,6 @@ impl Driver {
     }
 }
 
-/// Ends when an agent was stopped and has taken longer for it than any agent may.
-async fn stubborn(scope: &Scope) {
-    scope.cancelled().await;
-    tokio::time::sleep(CLOSE_LIMIT).await;
-}
-
-/// Ends when all is over where a child's driver lives, and so is the time for last words.
-async fn given_up(home: &Scope) {
-    home.cancelled().await;
-    tokio::time::sleep(CANCEL_GRACE).await;
-}
 fn stalled(why: &Overdue, parts: &Parts) -> Option<Event> {
     let Overdue::Silent(wait) = why else {
         return None;
